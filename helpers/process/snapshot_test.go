@@ -1,0 +1,87 @@
+package process
+
+import (
+	"encoding/hex"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// recorded is what the script printed in the shell container of a sharing Pod.
+func recorded(t testing.TB) string {
+	t.Helper()
+	output, err := os.ReadFile("testdata/shared.snapshot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(output)
+}
+
+func TestParseRecordedSnapshot(t *testing.T) {
+	snapshot, err := Parse(recorded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause, found := snapshot.PID(1)
+	if !found || !slices.Equal(pause.Arguments, []string{"/pause"}) || pause.UID != 65535 || pause.PPID != 0 {
+		t.Errorf("process 1 is %+v, want /pause of uid 65535", pause)
+	}
+	master := snapshot.With("nginx: master process nginx -g daemon off;")
+	workers := snapshot.With("nginx: worker process")
+	if len(master) != 1 || len(workers) != 2 {
+		t.Fatalf("masters %v, workers %v; want one and two", PIDs(master), PIDs(workers))
+	}
+	for _, worker := range workers {
+		if worker.PPID != master[0].PID || worker.UID == 0 || worker.Effective != 0 {
+			t.Errorf("worker is %+v, want an unprivileged child of %d", worker, master[0].PID)
+		}
+	}
+	if master[0].StartTime == 0 || master[0].Effective == 0 || master[0].Namespace == "" {
+		t.Errorf("master lacks start time, capabilities or namespace: %+v", master[0])
+	}
+	if _, found := snapshot.PID(snapshot.Self); !found {
+		t.Errorf("the look itself, pid %d, is not in the snapshot", snapshot.Self)
+	}
+}
+
+func TestParseRefusesWhatIsCutShort(t *testing.T) {
+	whole := recorded(t)
+	lines := strings.SplitAfter(whole, "\n")
+	for count := range lines[:len(lines)-1] {
+		if snapshot, err := Parse(strings.Join(lines[:count], "")); err == nil {
+			t.Fatalf("the first %d lines parse to %d processes, want an error", count, len(snapshot.Processes))
+		}
+	}
+}
+
+func TestParseStartTimeOfHostileName(t *testing.T) {
+	stat := "7 (a) b (c\n) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 12 13"
+	got, err := parseStartTime(hex.EncodeToString([]byte(stat)))
+	if err != nil || got != 4711 {
+		t.Errorf("start time is %d, %v; want 4711", got, err)
+	}
+}
+
+func TestArgumentsCannotForgeLines(t *testing.T) {
+	arguments := []string{"sh", "-c", "x\nend\nprocess 1\ncomplete", ""}
+	raw := hex.EncodeToString([]byte(strings.Join(arguments, "\x00") + "\x00"))
+	snapshot, err := Parse("self 9\nprocess 5\ncmdline " + raw + "\nend\ncomplete\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := snapshot.Processes[0].Arguments; !slices.Equal(got, arguments[:3]) {
+		t.Errorf("arguments are %q, want %q", got, arguments[:3])
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(recorded(f))
+	f.Add("self 1\nprocess 1\nUid:\t0\t0\t0\t0\nstat \ncmdline 00ff\npidns \nend\ncomplete\n")
+	f.Fuzz(func(t *testing.T, output string) {
+		snapshot, err := Parse(output)
+		if err == nil && !slices.IsSortedFunc(snapshot.Processes, func(a, b Process) int { return a.PID - b.PID }) {
+			t.Errorf("processes are not in order of pid: %v", PIDs(snapshot.Processes))
+		}
+	})
+}
