@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseEffective(t *testing.T) {
+	with, err := parseEffective("Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000001ffffffffff\n")
+	if err != nil || with&(1<<capSysResource) == 0 {
+		t.Errorf("effective set is %x, %v; want one with CAP_SYS_RESOURCE", with, err)
+	}
+	without, err := parseEffective("CapEff:\t000001fffeffffff\n")
+	if err != nil || without&(1<<capSysResource) != 0 {
+		t.Errorf("effective set is %x, %v; want one without CAP_SYS_RESOURCE", without, err)
+	}
+	if _, err := parseEffective("Name:\tx\n"); err == nil {
+		t.Error("a status without CapEff is no error")
+	}
+}
+
+func TestHostNeedsNothingWhereNothingIsMissing(t *testing.T) {
+	host := Host{CgroupVersion: 2, HasSysResource: true, OpenFiles: 1024}
+	if host.KubeadmPatches() != nil || host.ContainerdPatches() != nil || host.containersConf() != "" {
+		t.Errorf("an ordinary host gets %q %q %q", host.KubeadmPatches(), host.ContainerdPatches(), host.containersConf())
+	}
+}
+
+func TestHostWithHybridCgroupsAndFewCapabilities(t *testing.T) {
+	host := Host{CgroupVersion: 1, OpenFiles: 20000}
+	for _, want := range []string{"nofile=20000:20000", `runtime = "runc"`} {
+		if conf := host.containersConf(); !strings.Contains(conf, want) {
+			t.Errorf("containers.conf lacks %s:\n%s", want, conf)
+		}
+	}
+	if !strings.Contains(strings.Join(host.KubeadmPatches(), ""), "failCgroupV1: false") {
+		t.Error("the kubelet is not told to accept cgroup version 1")
+	}
+	if !strings.Contains(strings.Join(host.ContainerdPatches(), ""), "restrict_oom_score_adj = true") {
+		t.Error("containerd is not told to restrict oom scores")
+	}
+}
+
+func TestNotInstalled(t *testing.T) {
+	answer := "podman install ok installed\nrunc deinstall ok config-files\n"
+	if got := notInstalled([]string{"podman", "runc", "conmon"}, answer); !slices.Equal(got, []string{"runc", "conmon"}) {
+		t.Errorf("missing are %v, want runc and conmon", got)
+	}
+}
+
+func TestFindRefusesAnUnknownEngine(t *testing.T) {
+	if _, err := Find(t.Context(), "rkt"); err == nil || !strings.Contains(err.Error(), "docker, podman, nerdctl") {
+		t.Errorf("error is %v, want one that lists the engines", err)
+	}
+}
+
+func TestFindSaysWhatEachEngineAnswered(t *testing.T) {
+	directory := t.TempDir()
+	client := "#!/bin/sh\necho 'Cannot connect to the daemon' >&2; exit 1\n"
+	if err := os.WriteFile(filepath.Join(directory, "docker"), []byte(client), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", directory+":/bin")
+	t.Setenv("CONTAINERS_CONF", "/dev/null")
+	_, err := Find(t.Context(), "docker")
+	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "Cannot connect to the daemon") {
+		t.Errorf("error is %v, want ErrNone with the client's own words", err)
+	}
+}

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Host is what a node in a container inherits from the machine it runs on.
+type Host struct {
+	CgroupVersion  int    // 1 or 2; the hybrid layout counts as 1, since its controllers are version 1
+	HasSysResource bool   // CAP_SYS_RESOURCE is in this process's effective set
+	OpenFiles      uint64 // hard limit of open files
+}
+
+// capSysResource is the number of CAP_SYS_RESOURCE in capability sets, see capabilities(7) and linux/capability.h.
+const capSysResource = 24
+
+// ReadHost looks at /proc, /sys and this process's limits.
+func ReadHost() (Host, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return Host{}, err
+	}
+	effective, err := parseEffective(string(status))
+	if err != nil {
+		return Host{}, err
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return Host{}, fmt.Errorf("getrlimit: %w", err)
+	}
+	host := Host{CgroupVersion: 1, HasSysResource: effective&(1<<capSysResource) != 0, OpenFiles: limit.Max}
+	// Only a pure version 2 hierarchy has this file at the root of the mount, see cgroups(7).
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		host.CgroupVersion = 2
+	}
+	return host, nil
+}
+
+func parseEffective(status string) (uint64, error) {
+	for line := range strings.Lines(status) {
+		if value, found := strings.CutPrefix(line, "CapEff:"); found {
+			return strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		}
+	}
+	return 0, fmt.Errorf("/proc/self/status has no CapEff line")
+}
+
+// KubeadmPatches returns the kubeadm configuration patches, in kind's form, that a node on this host needs.
+// From version 1.35 the kubelet refuses cgroup version 1 unless told otherwise.
+func (host Host) KubeadmPatches() []string {
+	if host.CgroupVersion != 1 {
+		return nil
+	}
+	return []string{"kind: KubeletConfiguration\nfailCgroupV1: false\n"}
+}
+
+// ContainerdPatches returns the containerd configuration patches, in kind's form, that a node on this host needs.
+// Without CAP_SYS_RESOURCE nobody may lower an oom score, and a sandbox asks for a negative one.
+func (host Host) ContainerdPatches() []string {
+	if host.HasSysResource {
+		return nil
+	}
+	return []string{"[plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n"}
+}
+
+// containersConf returns the containers.conf(5) with which podman can run a node here, empty when the
+// engine's own settings will do: crun before 1.9 refuses the hybrid cgroup layout, and podman asks for
+// more open files than a low hard limit allows.
+func (host Host) containersConf() string {
+	const podmanOpenFiles = 1048576
+	var conf strings.Builder
+	if host.OpenFiles < podmanOpenFiles && !host.HasSysResource {
+		fmt.Fprintf(&conf, "[containers]\ndefault_ulimits = [\"nofile=%d:%d\"]\n", host.OpenFiles, host.OpenFiles)
+	}
+	if host.CgroupVersion == 1 {
+		conf.WriteString("[engine]\nruntime = \"runc\"\n")
+	}
+	return conf.String()
+}
