@@ -31,8 +31,8 @@ func TestHostNeedsNothingWhereNothingIsMissing(t *testing.T) {
 }
 
 func TestHostWithHybridCgroupsAndFewCapabilities(t *testing.T) {
-	host := Host{CgroupVersion: 1, OpenFiles: 20000}
-	for _, want := range []string{"nofile=20000:20000", `runtime = "runc"`} {
+	host := Host{CgroupVersion: 1, OpenFiles: 20000, Processes: 4000}
+	for _, want := range []string{"nofile=20000:20000", "nproc=4000:4000", `runtime = "runc"`} {
 		if conf := host.containersConf(); !strings.Contains(conf, want) {
 			t.Errorf("containers.conf lacks %s:\n%s", want, conf)
 		}

@@ -5,14 +5,16 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Host is what a node in a container inherits from the machine it runs on.
 type Host struct {
 	CgroupVersion  int    // 1 or 2; the hybrid layout counts as 1, since its controllers are version 1
 	HasSysResource bool   // CAP_SYS_RESOURCE is in this process's effective set
-	OpenFiles      uint64 // hard limit of open files
+	OpenFiles      uint64 // hard limit RLIMIT_NOFILE of this process
+	Processes      uint64 // hard limit RLIMIT_NPROC of this process, at most kernel.pid_max: podman lowers its own to that
 }
 
 // capSysResource is the number of CAP_SYS_RESOURCE in capability sets, see capabilities(7) and linux/capability.h.
@@ -28,11 +30,25 @@ func ReadHost() (Host, error) {
 	if err != nil {
 		return Host{}, err
 	}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+	var files, processes unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
 		return Host{}, fmt.Errorf("getrlimit: %w", err)
 	}
-	host := Host{CgroupVersion: 1, HasSysResource: effective&(1<<capSysResource) != 0, OpenFiles: limit.Max}
+	if err := unix.Getrlimit(unix.RLIMIT_NPROC, &processes); err != nil {
+		return Host{}, fmt.Errorf("getrlimit: %w", err)
+	}
+	pidMax, err := os.ReadFile("/proc/sys/kernel/pid_max")
+	if err != nil {
+		return Host{}, err
+	}
+	largest, err := strconv.ParseUint(strings.TrimSpace(string(pidMax)), 10, 64)
+	if err != nil {
+		return Host{}, fmt.Errorf("kernel.pid_max: %w", err)
+	}
+	host := Host{
+		CgroupVersion: 1, HasSysResource: effective&(1<<capSysResource) != 0,
+		OpenFiles: files.Max, Processes: min(processes.Max, largest),
+	}
 	// Only a pure version 2 hierarchy has this file at the root of the mount, see cgroups(7).
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
 		host.CgroupVersion = 2
@@ -69,12 +85,12 @@ func (host Host) ContainerdPatches() []string {
 
 // containersConf returns the containers.conf(5) with which podman can run a node here, empty when the
 // engine's own settings will do: crun before 1.9 refuses the hybrid cgroup layout, and podman asks for
-// more open files than a low hard limit allows.
+// higher limits than a process without CAP_SYS_RESOURCE may set.
 func (host Host) containersConf() string {
-	const podmanOpenFiles = 1048576
 	var conf strings.Builder
-	if host.OpenFiles < podmanOpenFiles && !host.HasSysResource {
-		fmt.Fprintf(&conf, "[containers]\ndefault_ulimits = [\"nofile=%d:%d\"]\n", host.OpenFiles, host.OpenFiles)
+	if !host.HasSysResource {
+		fmt.Fprintf(&conf, "[containers]\ndefault_ulimits = [\"nofile=%[1]d:%[1]d\", \"nproc=%[2]d:%[2]d\"]\n",
+			host.OpenFiles, host.Processes)
 	}
 	if host.CgroupVersion == 1 {
 		conf.WriteString("[engine]\nruntime = \"runc\"\n")
