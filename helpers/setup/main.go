@@ -1,0 +1,134 @@
+// Setup prepares a machine for the suite: a container engine, the node image and the test images, as far as
+// they are missing. It builds nothing where a registry has them.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sharedpid/fixtures/nodeimage"
+	"sharedpid/fixtures/testimages"
+	"sharedpid/helpers/engine"
+	"sharedpid/helpers/progress"
+)
+
+const usage = `Usage: setup [flags]
+
+Finds a container engine (docker, podman or nerdctl), or installs podman on Debian or Ubuntu as root, and
+provides the node image: kind's own where a registry answers, otherwise one built from Go modules and
+Debian packages, which takes about 15 minutes on 2 cores the first time.
+
+Flags:
+`
+
+func main() {
+	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
+	engineName := flags.String("engine", "", "container `engine`: docker, podman or nerdctl (default: the first that works)")
+	nodeImage := flags.String("node-image", "", "`image` of the cluster's nodes: kind, local or a reference (default: local if built, else kind's if a registry answers, else local)")
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
+	}
+	flags.SetOutput(os.Stderr)
+	switch err := flags.Parse(os.Args[1:]); {
+	case err == flag.ErrHelp:
+		os.Exit(0)
+	case err != nil:
+		os.Exit(2)
+	case flags.NArg() > 0:
+		fmt.Fprintf(os.Stderr, "setup: unexpected argument %q; see setup -h\n", flags.Arg(0))
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := setUp(ctx, *engineName, *nodeImage, progress.NewPrinter(os.Stderr)); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("interrupted; nothing is left running, the next run goes on from what is compiled")
+		}
+		fmt.Fprintln(os.Stderr, "setup:", err)
+		os.Exit(2)
+	}
+}
+
+// setUp makes sure that an engine works and that it has, or can pull, the node image.
+func setUp(ctx context.Context, engineName, nodeImage string, printer *progress.Printer) error {
+	working, err := findOrInstall(ctx, engineName, printer)
+	if err != nil {
+		return err
+	}
+	root, err := nodeimage.Root()
+	if err != nil {
+		return err
+	}
+	image, err := nodeimage.Select(ctx, root, working, nodeImage)
+	if err != nil {
+		return err
+	}
+	printer.Printf("container engine: %s\nnode image: %s", working.Name, image)
+	if working.HasImage(ctx, image) {
+		return nil
+	}
+	if local, err := nodeimage.Reference(root); err != nil || image != local {
+		return printer.Step(ctx, "pull "+image, func(ctx context.Context) error {
+			_, err := working.Output(ctx, "pull", "--quiet", image)
+			return err
+		})
+	}
+	return buildLocally(ctx, root, working, printer)
+}
+
+func findOrInstall(ctx context.Context, name string, printer *progress.Printer) (*engine.Engine, error) {
+	working, err := engine.Find(ctx, name)
+	if err == nil {
+		return working, nil
+	}
+	if name != "" && name != "podman" {
+		return nil, err
+	}
+	printer.Printf("%v", err)
+	return engine.Install(ctx, printer.Step)
+}
+
+// neededSpace is what the first build takes at its peak, with the Go caches that it fills.
+const neededSpace = 12 << 30
+
+func buildLocally(ctx context.Context, root string, working *engine.Engine, printer *progress.Printer) error {
+	directory, err := engine.CacheDirectory()
+	if err != nil {
+		return err
+	}
+	if err := checkSpace(directory, neededSpace); err != nil {
+		return err
+	}
+	packages := append(nodeimage.Packages, testimages.Packages()...)
+	if err := engine.InstallPackages(ctx, printer.Step, packages...); err != nil {
+		return fmt.Errorf("no registry answers and the node image cannot be built: %w", err)
+	}
+	archives, err := os.MkdirTemp(directory, "test-images-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(archives)
+	built, err := testimages.Build(ctx, root, archives, printer.Step)
+	if err != nil {
+		return err
+	}
+	return nodeimage.Build(ctx, root, directory, working, built, printer.Step)
+}
+
+// checkSpace says clearly, before anything is built, that a disk is too small.
+func checkSpace(directory string, needed uint64) error {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(directory, &stat); err != nil {
+		return fmt.Errorf("free space of %s: %w", directory, err)
+	}
+	if free := stat.Bavail * uint64(stat.Bsize); free < needed {
+		return fmt.Errorf("%s has %d GiB free, the first build needs %d GiB; free some, or point XDG_CACHE_HOME to a larger disk",
+			directory, free>>30, needed>>30)
+	}
+	return nil
+}
