@@ -1,0 +1,222 @@
+// Package pod creates Pods, waits for them, and looks into their containers.
+package pod
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+	utilexec "k8s.io/client-go/util/exec"
+)
+
+// interval is how often a wait looks again.
+const interval = 100 * time.Millisecond
+
+// Client reaches the Pods of a cluster.
+type Client struct {
+	kubernetes.Interface
+	configuration *rest.Config
+}
+
+// NewClient returns a client without client-side rate limits: the suite's requests are few, and their waits short.
+func NewClient(configuration *rest.Config) (*Client, error) {
+	configuration = rest.CopyConfig(configuration)
+	configuration.QPS = -1
+	clientset, err := kubernetes.NewForConfig(configuration)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Interface: clientset, configuration: configuration}, nil
+}
+
+// Pod is one Pod of a cluster.
+type Pod struct {
+	client          *Client
+	Namespace, Name string
+}
+
+// Create creates the Pod. Right after a namespace is made its default service account may be missing, and
+// Pods are refused until it is there: that is waited for.
+func (client *Client) Create(ctx context.Context, pod *corev1.Pod) (*Pod, error) {
+	var refused error
+	err := wait.PollUntilContextTimeout(ctx, interval, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		_, err := client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
+		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "serviceaccount") {
+			refused = err
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err != nil && refused != nil && wait.Interrupted(err) {
+		err = refused
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create Pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return &Pod{client: client, Namespace: pod.Namespace, Name: pod.Name}, nil
+}
+
+// Status returns the Pod as the API has it now.
+func (pod *Pod) Status(ctx context.Context) (*corev1.Pod, error) {
+	return pod.client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
+}
+
+// Wait polls until done is satisfied with the Pod. The error says what was waited for and the last state seen; a
+// Pod that can never run (image, configuration, scheduling) ends the wait at once.
+func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool) error {
+	last := "never seen"
+	err := wait.PollUntilContextTimeout(ctx, interval, timeout, true, func(ctx context.Context) (bool, error) {
+		status, err := pod.Status(ctx)
+		if err != nil {
+			return false, err
+		}
+		last = describe(status)
+		if done(status) {
+			return true, nil
+		}
+		return false, hopeless(status)
+	})
+	if err != nil {
+		return fmt.Errorf("Pod %s/%s, waiting for %s: %w; last seen: %s", pod.Namespace, pod.Name, what, err, last)
+	}
+	return nil
+}
+
+// WaitRunning waits until the named containers run.
+func (pod *Pod) WaitRunning(ctx context.Context, containers ...string) error {
+	what := "containers " + strings.Join(containers, ", ") + " to run"
+	return pod.Wait(ctx, what, 60*time.Second, func(status *corev1.Pod) bool {
+		for _, name := range containers {
+			if Container(status, name).State.Running == nil {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Container returns the status of the named container, empty while the kubelet has not reported one.
+func Container(pod *corev1.Pod, name string) corev1.ContainerStatus {
+	for _, status := range pod.Status.ContainerStatuses {
+		if status.Name == name {
+			return status
+		}
+	}
+	return corev1.ContainerStatus{}
+}
+
+// hopeless returns why waiting for a Pod makes no sense.
+func hopeless(pod *corev1.Pod) error {
+	for _, status := range pod.Status.ContainerStatuses {
+		if waiting := status.State.Waiting; waiting != nil {
+			switch waiting.Reason {
+			case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
+				"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+				return fmt.Errorf("container %s: %s: %s", status.Name, waiting.Reason, waiting.Message)
+			}
+		}
+	}
+	if pod.Status.Phase == corev1.PodFailed {
+		return fmt.Errorf("it failed: %s %s", pod.Status.Reason, pod.Status.Message)
+	}
+	return nil
+}
+
+// describe is the state of a Pod in one line.
+func describe(pod *corev1.Pod) string {
+	parts := []string{string(pod.Status.Phase)}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
+			parts = append(parts, condition.Reason+": "+condition.Message)
+		}
+	}
+	for _, status := range pod.Status.ContainerStatuses {
+		state := "unknown"
+		switch {
+		case status.State.Running != nil:
+			state = "running"
+		case status.State.Terminated != nil:
+			state = fmt.Sprintf("exited %d %s", status.State.Terminated.ExitCode, status.State.Terminated.Reason)
+		case status.State.Waiting != nil:
+			state = "waiting: " + status.State.Waiting.Reason
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%d restarts)", status.Name, state, status.RestartCount))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Look runs commands in a container, all in one exec, and returns what each showed. A command that fails is
+// an observation; only a look that could not be made is an error. An answer lost on its way is asked for again:
+// over WebSocket a short exec sometimes loses its output.
+func (pod *Pod) Look(ctx context.Context, container string, commands ...string) ([]Observation, error) {
+	script := lookScript(commands)
+	var err error
+	for range 5 {
+		var output string
+		if output, err = pod.exec(ctx, container, script); err != nil {
+			break
+		}
+		var observations []Observation
+		if observations, err = parseLook(commands, output); !errors.Is(err, errIncomplete) {
+			return observations, err
+		}
+	}
+	return nil, fmt.Errorf("look into %s/%s, container %s: %w", pod.Namespace, pod.Name, container, err)
+}
+
+// exec runs a shell script in a container and returns its standard output.
+func (pod *Pod) exec(ctx context.Context, container, script string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	request := pod.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: container, Command: []string{"sh", "-c", script}, Stdout: true, Stderr: true,
+		}, scheme.ParameterCodec)
+	webSocket, err := remotecommand.NewWebSocketExecutor(pod.client.configuration, http.MethodGet, request.URL().String())
+	if err != nil {
+		return "", err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(pod.client.configuration, http.MethodPost, request.URL())
+	if err != nil {
+		return "", err
+	}
+	executor, err := remotecommand.NewFallbackExecutor(webSocket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return "", err
+	}
+	var stdout, stderr bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
+	var exit utilexec.CodeExitError
+	if errors.As(err, &exit) {
+		return "", fmt.Errorf("the shell ended with %d: %s", exit.Code, strings.TrimSpace(stderr.String()+stdout.String()))
+	}
+	if ctx.Err() != nil {
+		// A cancelled stream may still write into the buffers: they are not read.
+		return "", ctx.Err()
+	}
+	return stdout.String(), err
+}
+
+// Logs returns what the container wrote, of its previous run if asked for.
+func (pod *Pod) Logs(ctx context.Context, container string, previous bool) (string, error) {
+	const largest = 64 << 10
+	limit := int64(largest)
+	output, err := pod.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name,
+		&corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit}).DoRaw(ctx)
+	return string(output), err
+}

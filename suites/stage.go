@@ -1,0 +1,142 @@
+package suites
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"sharedpid/helpers/pod"
+	"sharedpid/helpers/process"
+	"sharedpid/reports"
+)
+
+// Stage is where a trait's check finds its Pods and leaves what it saw.
+type Stage struct {
+	scenes *scenes
+	result *reports.Result
+}
+
+// Pod returns the Pod of a scene once the named containers run.
+func (stage *Stage) Pod(ctx context.Context, scene Scene, containers ...string) (*pod.Pod, error) {
+	created, err := stage.scenes.start(ctx, scene)()
+	if err != nil {
+		return nil, err
+	}
+	return created, created.WaitRunning(ctx, containers...)
+}
+
+// record keeps evidence: of the control when the Pod is a scene's that does not share.
+func (stage *Stage) record(scene Scene, evidence ...reports.Evidence) {
+	if scene.Unshared {
+		stage.result.Control = append(stage.result.Control, evidence...)
+	} else {
+		stage.result.Evidence = append(stage.result.Evidence, evidence...)
+	}
+}
+
+// Processes takes a snapshot from inside a container and records it under the title.
+func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title string) (process.Snapshot, error) {
+	looked, err := stage.Pod(ctx, scene, container)
+	if err != nil {
+		return process.Snapshot{}, err
+	}
+	observations, err := looked.Look(ctx, container, process.Script)
+	if err != nil {
+		return process.Snapshot{}, err
+	}
+	snapshot, err := process.Parse(observations[0].Output)
+	if err != nil {
+		return process.Snapshot{}, fmt.Errorf("container %s: %w", container, err)
+	}
+	stage.record(scene, reports.Evidence{
+		Title: title, Where: looked.Name + "/" + container, Command: "ps", Processes: rows(snapshot),
+	})
+	return snapshot, nil
+}
+
+// Look runs commands in a container in one exec and records what each showed under the title.
+func (stage *Stage) Look(ctx context.Context, scene Scene, container, title string, commands ...string) ([]pod.Observation, error) {
+	looked, err := stage.Pod(ctx, scene, container)
+	if err != nil {
+		return nil, err
+	}
+	observations, err := looked.Look(ctx, container, commands...)
+	for _, observation := range observations {
+		stage.record(scene, reports.Evidence{
+			Title: title, Where: looked.Name + "/" + container, Command: observation.Command,
+			Output: observation.Output, ExitCode: &observation.ExitCode, Errno: observation.Errno(),
+		})
+	}
+	return observations, err
+}
+
+// rows are a snapshot's processes for a reader: without the look's own helpers.
+func rows(snapshot process.Snapshot) []reports.Process {
+	var listed []reports.Process
+	for _, each := range snapshot.Processes {
+		if each.PID == snapshot.Self || each.PPID == snapshot.Self {
+			continue
+		}
+		row := reports.Process{PID: each.PID, PPID: each.PPID, UID: each.UID, State: each.State, Arguments: each.Arguments}
+		if row.Arguments == nil {
+			row.Arguments = []string{}
+		}
+		listed = append(listed, row)
+	}
+	return listed
+}
+
+// pause waits until it makes sense to look again.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	}
+}
+
+// poll looks until look says that it has seen enough or the time is over; being out of time is no error, since
+// the last look is then judged.
+func poll(ctx context.Context, timeout time.Duration, look func() (enough bool, err error)) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		enough, err := look()
+		if err != nil || enough || time.Now().After(deadline) {
+			return err
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// nginxMaster is the argument vector that nginx gives its master, see its setproctitle.
+const nginxMaster = "nginx: master process nginx -g daemon off;"
+
+// nginxWorker is that of its workers.
+const nginxWorker = "nginx: worker process"
+
+// master returns the one nginx master in a snapshot. Its absence is an error: what is looked at is not there.
+func master(snapshot process.Snapshot) (process.Process, error) {
+	found := snapshot.With(nginxMaster)
+	if len(found) != 1 {
+		return process.Process{}, fmt.Errorf("want one process %q, found %d", nginxMaster, len(found))
+	}
+	return found[0], nil
+}
+
+// errNoSuch is the error of a trait whose precondition another trait decides.
+var errNoSuch = errors.New("the process to look at is not visible")
+
+// quote shortens text for a one-line reason.
+func quote(text string) string {
+	const longest = 160
+	text = strings.TrimSpace(text)
+	if len(text) > longest {
+		text = text[:longest] + "..."
+	}
+	return fmt.Sprintf("%q", text)
+}
