@@ -26,16 +26,16 @@ var credentialTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			owner := seen.With("sleep", "1000000")
-			if len(owner) != 1 {
-				return fmt.Errorf("%w: the owner's sleep", errNoSuch)
+			owner, err := one(seen, ownerSleep...)
+			if err != nil {
+				return err
 			}
 			var commands []string
 			for _, operation := range guardedOperations {
-				commands = append(commands, fmt.Sprintf(operation.command, owner[0].PID))
+				commands = append(commands, fmt.Sprintf(operation.command, owner.PID))
 			}
 			// That the process exists is shown in the same exec, before and after.
-			exists := fmt.Sprintf("tr '\\0' ' ' </proc/%d/cmdline", owner[0].PID)
+			exists := fmt.Sprintf("tr '\\0' ' ' </proc/%d/cmdline", owner.PID)
 			commands = append(append([]string{exists}, commands...), exists)
 			observations, err := stage.Look(ctx, uidMismatchScene, "visitor", "uid 1000 against root", commands...)
 			if err != nil {
@@ -51,13 +51,16 @@ var credentialTraits = []Trait{
 // for ptrace access, kill(2) for an equal uid or CAP_KILL.
 var guardedOperations = []struct{ command, errno string }{
 	{"cat /proc/%d/environ", "EACCES"},
-	{"ls -l /proc/%d/root", "EACCES"},
-	{"ls -l /proc/%d/cwd", "EACCES"},
-	{"ls -l /proc/%d/exe", "EACCES"},
+	{"ls /proc/%d/root/", "EACCES"},
+	{"ls /proc/%d/cwd/", "EACCES"},
+	{"head -c 1 /proc/%d/exe", "EACCES"},
 	{"ls /proc/%d/fd", "EACCES"},
 	{"cat /proc/%d/maps", "EACCES"},
 	{"kill -0 %d", "EPERM"},
 }
+
+// ownerSleep is the start process of the containers called owner.
+var ownerSleep = []string{"sleep", "1000000"}
 
 // judgeDenials takes the process's arguments, then one observation for each guarded operation, then the
 // arguments again.

@@ -23,7 +23,7 @@ var filesystemTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			target, err := master(shared)
+			target, err := one(shared, nginxMaster)
 			if err != nil {
 				return err
 			}
@@ -64,11 +64,11 @@ var filesystemTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			owner := seen.With("sleep", "1000000")
-			if len(owner) != 1 {
-				return fmt.Errorf("%w: the owner's sleep", errNoSuch)
+			owner, err := one(seen, ownerSleep...)
+			if err != nil {
+				return err
 			}
-			root := fmt.Sprintf("/proc/%d/root/files/", owner[0].PID)
+			root := fmt.Sprintf("/proc/%d/root/files/", owner.PID)
 			reads, err := stage.Look(ctx, fileModesScene, "visitor", "files of the sibling, read by uid 1000",
 				"cat "+root+"readable", "cat "+root+"private", "ls -ln "+root+"..data/private")
 			if err != nil {

@@ -24,13 +24,14 @@ type Scene struct {
 }
 
 var (
-	articleScene         = Scene{Name: "article", Manifest: "share-process-namespace.yaml"}
-	articleUnsharedScene = Scene{Name: "article-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
-	reloadScene          = Scene{Name: "reload", Manifest: "share-process-namespace.yaml"}
-	uidMismatchScene     = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml"}
-	fileModesScene       = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
-	systemdScene         = Scene{Name: "systemd", Manifest: "systemd-shared.yaml"}
-	systemdUnsharedScene = Scene{Name: "systemd-unshared", Manifest: "systemd-unshared.yaml", Unshared: true}
+	articleScene             = Scene{Name: "article", Manifest: "share-process-namespace.yaml"}
+	articleUnsharedScene     = Scene{Name: "article-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
+	reloadScene              = Scene{Name: "reload", Manifest: "share-process-namespace.yaml"}
+	uidMismatchScene         = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml"}
+	uidMismatchUnsharedScene = Scene{Name: "uid-mismatch-unshared", Manifest: "uid-mismatch.yaml", Unshared: true}
+	fileModesScene           = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
+	systemdScene             = Scene{Name: "systemd", Manifest: "systemd-shared.yaml"}
+	systemdUnsharedScene     = Scene{Name: "systemd-unshared", Manifest: "systemd-unshared.yaml", Unshared: true}
 )
 
 const (

@@ -29,7 +29,7 @@ var signalTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			target, err := master(before)
+			target, err := one(before, nginxMaster)
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package suites
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -119,17 +118,15 @@ const nginxMaster = "nginx: master process nginx -g daemon off;"
 // nginxWorker is that of its workers.
 const nginxWorker = "nginx: worker process"
 
-// master returns the one nginx master in a snapshot. Its absence is an error: what is looked at is not there.
-func master(snapshot process.Snapshot) (process.Process, error) {
-	found := snapshot.With(nginxMaster)
+// one returns the one process with these arguments. Its absence is an error: what is looked at is not there, and
+// whether it must be visible is another trait's matter.
+func one(snapshot process.Snapshot, arguments ...string) (process.Process, error) {
+	found := snapshot.With(arguments...)
 	if len(found) != 1 {
-		return process.Process{}, fmt.Errorf("want one process %q, found %d", nginxMaster, len(found))
+		return process.Process{}, fmt.Errorf("want one process %q to look at, found %d", arguments, len(found))
 	}
 	return found[0], nil
 }
-
-// errNoSuch is the error of a trait whose precondition another trait decides.
-var errNoSuch = errors.New("the process to look at is not visible")
 
 // quote shortens text for a one-line reason.
 func quote(text string) string {

@@ -10,8 +10,8 @@ import (
 	"sharedpid/helpers/process"
 )
 
-// canary is the secret in the environment of nginx, from fixtures/share-process-namespace.yaml.
-const canary = "canary-in-the-environment-of-nginx"
+// canary is the secret in the environment of the owner, from fixtures/uid-mismatch.yaml.
+const canary = "canary-in-the-environment"
 
 var visibilityTraits = []Trait{
 	{
@@ -43,7 +43,7 @@ var visibilityTraits = []Trait{
 		Documented: true,
 		Article:    "UNIX permissions do not guard arguments: any uid reads them. A secret does not belong there.",
 		Sources:    []string{"https://man7.org/linux/man-pages/man5/proc_pid_cmdline.5.html"},
-		Scenes:     []Scene{uidMismatchScene, articleUnsharedScene},
+		Scenes:     []Scene{uidMismatchScene, uidMismatchUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			// The snapshot reads every cmdline as the visitor, uid 1000 without capabilities.
 			seen, err := stage.Processes(ctx, uidMismatchScene, "visitor", "arguments read by uid 1000")
@@ -51,11 +51,11 @@ var visibilityTraits = []Trait{
 				return err
 			}
 			judgeArgumentsArePublic(g, seen)
-			unshared, err := stage.Processes(ctx, articleUnsharedScene, "shell", "processes seen from the shell")
+			unshared, err := stage.Processes(ctx, uidMismatchUnsharedScene, "visitor", "processes seen from the visitor")
 			if err != nil {
 				return err
 			}
-			judgeNginxIsNotVisible(g, unshared)
+			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
 			return nil
 		},
 	},
@@ -64,32 +64,32 @@ var visibilityTraits = []Trait{
 		Statement:  "A secret in the environment of a process MUST be readable by a sibling container that the ptrace access check permits.",
 		Profile:    Article,
 		Documented: true,
-		Article:    "What guards an environment is the ptrace access check: uids, capabilities, dumpability, user namespaces and security modules, not UNIX permissions alone.",
+		Article:    "What guards an environment is the ptrace access check: uids, capabilities, dumpability, user namespaces and security modules, not UNIX permissions alone. From nginx itself nothing is read: it overwrites its environment with its process title.",
 		Sources: []string{
 			"https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html",
 			"https://man7.org/linux/man-pages/man2/ptrace.2.html",
 		},
-		Scenes: []Scene{articleScene, articleUnsharedScene},
+		Scenes: []Scene{uidMismatchScene, uidMismatchUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
+			shared, err := stage.Processes(ctx, uidMismatchScene, "tracer", "processes seen from the tracer")
 			if err != nil {
 				return err
 			}
-			target, err := master(shared)
+			owner, err := one(shared, ownerSleep...)
 			if err != nil {
 				return err
 			}
-			environ, err := stage.Look(ctx, articleScene, "shell", "environment of the nginx master, its canary",
-				fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", target.PID))
+			environ, err := stage.Look(ctx, uidMismatchScene, "tracer", "the canary in the sibling's environment",
+				fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", owner.PID))
 			if err != nil {
 				return err
 			}
 			judgeCanaryIsRead(g, environ[0])
-			unshared, err := stage.Processes(ctx, articleUnsharedScene, "shell", "processes seen from the shell")
+			unshared, err := stage.Processes(ctx, uidMismatchUnsharedScene, "tracer", "processes seen from the tracer")
 			if err != nil {
 				return err
 			}
-			judgeNginxIsNotVisible(g, unshared)
+			judgeOwnerIsNotVisible(g, unshared, tracerSleep)
 			return nil
 		},
 	},
@@ -114,11 +114,22 @@ func judgeNginxIsNotVisible(g gomega.Gomega, snapshot process.Snapshot) {
 func judgeArgumentsArePublic(g gomega.Gomega, snapshot process.Snapshot) {
 	self, _ := snapshot.PID(snapshot.Self)
 	g.Expect(self.UID).To(gomega.Equal(1000), "the look must be made as uid 1000")
-	owner := snapshot.With("sleep", "1000000")
+	owner := snapshot.With(ownerSleep...)
 	g.Expect(owner).To(gomega.HaveLen(1), "uid 1000 must read the arguments of root's process")
 	g.Expect(owner[0].UID).To(gomega.Equal(0), "the process looked at must be root's")
 }
 
 func judgeCanaryIsRead(g gomega.Gomega, environ pod.Observation) {
 	g.Expect(environ.Output).To(gomega.Equal("CANARY="+canary+"\n"), "the canary must be read, errno %q", environ.Errno())
+}
+
+// The start processes of the containers that look at the owner.
+var (
+	visitorSleep = []string{"sleep", "1000001"}
+	tracerSleep  = []string{"sleep", "1000002"}
+)
+
+func judgeOwnerIsNotVisible(g gomega.Gomega, snapshot process.Snapshot, own []string) {
+	g.Expect(snapshot.With(own...)).NotTo(gomega.BeEmpty(), "control: the container must see its own start process")
+	g.Expect(snapshot.With(ownerSleep...)).To(gomega.BeEmpty(), "control: without sharing, the sibling's process must not be visible")
 }

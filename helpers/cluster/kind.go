@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/e2e-framework/support"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 	kind "sigs.k8s.io/kind/pkg/cluster"
+	kindexec "sigs.k8s.io/kind/pkg/exec"
 	kindlog "sigs.k8s.io/kind/pkg/log"
 	"sigs.k8s.io/yaml"
 
@@ -48,6 +49,7 @@ type record struct {
 	Image   string    `json:"image"`
 	Created time.Time `json:"created"`
 	Ready   bool      `json:"ready"` // the creation went through
+	Kept    bool      `json:"kept"`  // it outlives its run, until make clean
 }
 
 // NewKind returns the provider of the cluster with that name, in that engine, whose nodes run that image. It
@@ -101,6 +103,22 @@ func (cluster *Kind) Find(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	return false, cluster.Destroy(ctx)
+}
+
+// Keep makes the cluster outlive its run: the next one finds it.
+func (cluster *Kind) Keep() error {
+	ours, err := cluster.readRecord()
+	if err != nil {
+		return err
+	}
+	ours.Kept = true
+	return cluster.writeRecord(ours)
+}
+
+// Kept tells whether Keep was called for the cluster, in this run or an earlier one.
+func (cluster *Kind) Kept() bool {
+	ours, err := cluster.readRecord()
+	return err == nil && ours.Kept
 }
 
 // WithName sets the cluster's name.
@@ -167,10 +185,21 @@ func (cluster *Kind) create(ctx context.Context, configuration *v1alpha4.Cluster
 		cluster.stopCreation(created)
 	}
 	if err != nil {
-		return "", fmt.Errorf("cluster %s: %w", cluster.name, err)
+		return "", fmt.Errorf("cluster %s: %w", cluster.name, withOutput(err))
 	}
 	ours.Ready = true
 	return cluster.GetKubeconfig(), cluster.writeRecord(ours)
+}
+
+// withOutput adds to an error of kind's the last words of the command that failed: its own text only quotes
+// the command line.
+func withOutput(err error) error {
+	failed := kindexec.RunErrorForError(err)
+	if failed == nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSpace(string(failed.Output)), "\n")
+	return fmt.Errorf("%s %s: %w: %s", failed.Command[0], failed.Command[min(1, len(failed.Command)-1)], failed.Inner, lines[len(lines)-1])
 }
 
 // stopCreation ends a creation, which kind's library cannot cancel: without its nodes it fails at its next step.

@@ -21,6 +21,18 @@ func Install(ctx context.Context, step func(context.Context, string, func(contex
 	return Find(ctx, "podman")
 }
 
+// Complete installs what an installed podman may lack for a node's network: netavark calls iptables, which
+// Debian's package only recommends.
+func (engine *Engine) Complete(ctx context.Context, step func(context.Context, string, func(context.Context) error) error) error {
+	if _, err := exec.LookPath("iptables"); engine.Name != "podman" || err == nil {
+		return nil
+	}
+	if err := InstallPackages(ctx, step, "iptables"); err != nil {
+		return fmt.Errorf("podman's network needs iptables: %w", err)
+	}
+	return nil
+}
+
 // InstallPackages installs those Debian packages that are missing.
 func InstallPackages(ctx context.Context, step func(context.Context, string, func(context.Context) error) error, packages ...string) error {
 	missing, err := missingPackages(ctx, packages)

@@ -60,6 +60,9 @@ func setUp(ctx context.Context, engineName, nodeImage string, printer *progress.
 	if err != nil {
 		return err
 	}
+	if err := working.Complete(ctx, printer.Step); err != nil {
+		return err
+	}
 	root, err := nodeimage.Root()
 	if err != nil {
 		return err

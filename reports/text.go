@@ -1,0 +1,132 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
+)
+
+// printable makes text of any origin safe to show: what is neither printable nor a line break or tab
+// becomes a visible escape such as \x00 or \u202e. What is left has no character that XML 1.0 forbids,
+// no byte that is not UTF-8, and nothing that moves a terminal's cursor or reverses a line. Escaping
+// rather than dropping keeps what separates the entries of an environ file visible.
+func printable(text string) string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	var clean strings.Builder
+	for len(text) > 0 {
+		char, size := utf8.DecodeRuneInString(text)
+		switch {
+		case char == utf8.RuneError && size == 1:
+			fmt.Fprintf(&clean, `\x%02x`, text[0])
+		case char == '\n' || char == '\t' || strconv.IsPrint(char):
+			clean.WriteRune(char)
+		default:
+			quoted := strconv.QuoteRune(char)
+			clean.WriteString(quoted[1 : len(quoted)-1])
+		}
+		text = text[size:]
+	}
+	return clean.String()
+}
+
+// oneLine is printable text with every run of white space made one space.
+func oneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
+
+// shorten cuts text to at most limit characters and shows that it did.
+func shorten(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return strings.TrimRight(string([]rune(text)[:limit-1]), " ") + "…"
+}
+
+// limitBytes cuts text that is too long for a report of limited size, and says where the whole is.
+func limitBytes(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s\n[cut here: %d of %d bytes shown, the rest is in %s]\n", text[:cut], cut, len(text), runFile)
+}
+
+// seconds writes a length of time as the plain decimal that every reader of JUnit understands.
+func seconds(length float64) string {
+	if math.IsNaN(length) || math.IsInf(length, 0) || length < 0 {
+		length = 0
+	}
+	return strconv.FormatFloat(length, 'f', 3, 64)
+}
+
+// evidenceText shows one observation as a person at a shell would have seen it.
+func evidenceText(evidence Evidence) string {
+	var text strings.Builder
+	if evidence.Command != "" {
+		fmt.Fprintf(&text, "$ %s\n", evidence.Command)
+	}
+	if evidence.Output != "" {
+		text.WriteString(strings.TrimRight(evidence.Output, "\n") + "\n")
+	}
+	if evidence.ExitCode != nil {
+		fmt.Fprintf(&text, "exit code %d\n", *evidence.ExitCode)
+	}
+	if evidence.Errno != "" {
+		fmt.Fprintf(&text, "refused with %s\n", evidence.Errno)
+	}
+	if len(evidence.Processes) > 0 {
+		rows := [][]string{{"PID", "PPID", "UID", "STATE", "CONTAINER", "ARGUMENTS"}}
+		for _, process := range evidence.Processes {
+			rows = append(rows, []string{
+				strconv.Itoa(process.PID), strconv.Itoa(process.PPID), strconv.Itoa(process.UID),
+				process.State, process.Container, strings.Join(process.Arguments, " "),
+			})
+		}
+		text.WriteString(columns(rows))
+	}
+	if len(evidence.Access) > 0 {
+		rows := [][]string{{"CALLER", "TARGET", "OPERATION", "EXPECTED", "OBSERVED", "RULE"}}
+		for _, access := range evidence.Access {
+			rows = append(rows, []string{
+				access.Caller, access.Target, access.Operation, access.Expected, access.Observed, access.Rule,
+			})
+		}
+		text.WriteString(columns(rows))
+	}
+	return printable(text.String())
+}
+
+// evidenceTitle names one observation and where it was made.
+func evidenceTitle(evidence Evidence) string {
+	title := oneLine(evidence.Title)
+	if title == "" {
+		title = "observation"
+	}
+	if where := oneLine(evidence.Where); where != "" {
+		title += " (" + where + ")"
+	}
+	return title
+}
+
+// columns aligns rows of cells, each cell made one line so that a row stays a row.
+func columns(rows [][]string) string {
+	var text strings.Builder
+	aligned := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = oneLine(cell)
+		}
+		fmt.Fprintln(aligned, strings.Join(cells, "\t"))
+	}
+	aligned.Flush() // a strings.Builder does not fail
+	lines := strings.Split(text.String(), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
+}

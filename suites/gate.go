@@ -1,0 +1,418 @@
+package suites
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/e2e-framework/pkg/env"
+	"sigs.k8s.io/e2e-framework/pkg/envconf"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+	"sigs.k8s.io/e2e-framework/pkg/types"
+
+	"sharedpid/fixtures/nodeimage"
+	"sharedpid/fixtures/testimages"
+	"sharedpid/helpers/cluster"
+	"sharedpid/helpers/engine"
+	"sharedpid/helpers/pod"
+	"sharedpid/helpers/progress"
+	"sharedpid/reports"
+)
+
+// ExitBadInput is the exit code of a run that was not set up: bad input, or nothing to run on.
+const ExitBadInput = 2
+
+// deletionTime is what a run keeps of go test's -timeout for cleaning up.
+const deletionTime = 30 * time.Second
+
+// gate is one run: what it was asked, what it learned, and what it has to clean up.
+type gate struct {
+	options Options
+	printer *progress.Printer
+	root    string
+
+	mutex sync.Mutex // guards run
+	run   reports.Run
+
+	configuration *rest.Config
+	kind          *cluster.Kind // nil on an existing cluster
+	scenes        *scenes
+}
+
+// Conform obtains a cluster, decides the selected traits as features of the test, leaves reports, and cleans up.
+// It returns the run's exit code: 0 conformant, 1 nonconformant, 2 not set up, 3 inconclusive.
+func Conform(t *testing.T, options Options, terminal io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	// The first signal ends the run in order; a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	if deadline, found := t.Deadline(); found {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-deletionTime), errors.New("the time of go test's -timeout is over"))
+		defer cancel()
+	}
+	g := &gate{options: options, printer: progress.NewPrinter(terminal), run: newRun(options)}
+	if err := reports.CheckDirectory(options.ReportDirectory); err != nil {
+		t.Error(err)
+		fmt.Fprintln(terminal, "error:", err)
+		return ExitBadInput
+	}
+	// A panic in a test goroutine still runs what is registered here.
+	t.Cleanup(func() { g.cleanUp() })
+	err := g.setUp(ctx)
+	if err == nil {
+		g.decide(ctx, t)
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("interrupted (%w): what did not run is reported as not run; run again to go on", context.Cause(ctx))
+	}
+	g.phase("clean-up", g.cleanUp)
+	return g.conclude(t, err, terminal)
+}
+
+func newRun(options Options) reports.Run {
+	version := "unknown"
+	if info, found := debug.ReadBuildInfo(); found && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	run := reports.Run{
+		SchemaVersion: reports.SchemaVersion, ID: strings.ToLower(rand.Text()[:8]), SuiteVersion: version,
+		Profile: options.Profile, Selection: strings.Join(options.Patterns, ","), Start: time.Now().UTC(),
+		Subjects: []reports.Subject{}, Plan: []reports.Planned{}, Results: []reports.Result{},
+	}
+	for _, trait := range options.Selected {
+		run.Plan = append(run.Plan, reports.Planned{Trait: trait.ID, Subject: unknownSubject})
+	}
+	return run
+}
+
+// unknownSubject stands in the plan until the node is known.
+const unknownSubject = "node"
+
+// phase runs a part of the run and keeps how long it took.
+func (g *gate) phase(name string, f func()) {
+	start := time.Now()
+	f()
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	g.run.Phases = append(g.run.Phases, reports.Phase{Name: name, Start: start.UTC(), Seconds: time.Since(start).Seconds()})
+}
+
+// setUp gets to a node on a cluster that answers.
+func (g *gate) setUp(ctx context.Context) error {
+	var err error
+	g.phase("cluster", func() { err = g.obtain(ctx) })
+	if err != nil {
+		return err
+	}
+	if g.run.Cluster.KubernetesVersion, err = cluster.Version(ctx, g.configuration); err != nil {
+		return err
+	}
+	client, err := pod.NewClient(g.configuration)
+	if err != nil {
+		return err
+	}
+	var node *corev1.Node
+	g.phase("node ready", func() { node, err = cluster.ReadyNode(ctx, client) })
+	if err != nil {
+		return err
+	}
+	images, err := g.images(node)
+	if err != nil {
+		return err
+	}
+	g.run.Images = images
+	subject := describeNode(node)
+	g.run.Subjects = append(g.run.Subjects, subject)
+	for i := range g.run.Plan {
+		g.run.Plan[i].Subject = subject.ID
+	}
+	g.scenes = &scenes{
+		client: client, run: g.run.ID, node: node.Labels[corev1.LabelHostname], images: images,
+		started: map[string]func() (*pod.Pod, error){},
+	}
+	return g.write()
+}
+
+func describeNode(node *corev1.Node) reports.Subject {
+	info := node.Status.NodeInfo
+	return reports.Subject{
+		ID: node.Name, Node: node.Name, Runtime: info.ContainerRuntimeVersion, Kubelet: info.KubeletVersion,
+		Kernel: info.KernelVersion, OSImage: info.OSImage, Architecture: info.Architecture,
+	}
+}
+
+// obtain reaches the existing cluster that was asked for, or finds or creates ours.
+func (g *gate) obtain(ctx context.Context) error {
+	if g.options.Existing() {
+		g.run.Cluster = reports.Cluster{Name: g.options.Context, Origin: "existing"}
+		var err error
+		g.configuration, err = cluster.Existing(g.options.Kubeconfig, g.options.Context)
+		return err
+	}
+	var err error
+	if g.root, err = nodeimage.Root(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(g.options.ClusterConfig); err != nil {
+		return fmt.Errorf("kind configuration: %w", err)
+	}
+	working, err := engine.Find(ctx, g.options.Engine)
+	if err != nil {
+		return fmt.Errorf("%w; run make e2e once, which installs one, or name an existing cluster with -kubeconfig", err)
+	}
+	image, err := nodeimage.Select(ctx, g.root, working, g.options.NodeImage)
+	if err != nil {
+		return err
+	}
+	local, err := nodeimage.Reference(g.root)
+	if err != nil {
+		return err
+	}
+	if image == local && !working.HasImage(ctx, image) {
+		return fmt.Errorf("the node image %s is not built; run: make node-image", image)
+	}
+	g.run.Cluster = reports.Cluster{Name: g.options.ClusterName, Origin: "created", Engine: working.Name, NodeImage: image}
+	return g.findOrCreate(ctx, working, image)
+}
+
+func (g *gate) findOrCreate(ctx context.Context, working *engine.Engine, image string) error {
+	var messages []string
+	ours, err := cluster.NewKind(working, g.options.ClusterName, image, func(message string) { messages = append(messages, message) })
+	if err != nil {
+		return err
+	}
+	g.kind = ours
+	found, err := ours.Find(ctx)
+	if err != nil {
+		g.kind = nil
+		return errors.Join(err, ours.Close())
+	}
+	if found {
+		g.printer.Printf("==> using the kept cluster %s", g.options.ClusterName)
+		g.run.Cluster.Origin = "kept"
+	} else {
+		if err := working.CheckPrivileged(ctx, image); err != nil {
+			g.kind = nil
+			return errors.Join(err, ours.Close())
+		}
+		err := g.printer.Step(ctx, "create cluster "+g.options.ClusterName, func(ctx context.Context) error {
+			_, err := ours.CreateWithConfig(ctx, g.options.ClusterConfig)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%w (%s)", err, strings.Join(messages[max(0, len(messages)-1):], ""))
+		}
+	}
+	if g.configuration = ours.KubernetesRestConfig(); g.configuration == nil {
+		return fmt.Errorf("the kubeconfig %s cannot be read; run make clean", ours.GetKubeconfig())
+	}
+	return nil
+}
+
+// images resolves the test images: the local ones where the node holds them, otherwise from a registry.
+func (g *gate) images(node *corev1.Node) (map[string]string, error) {
+	sources := g.options.Images
+	root, err := nodeimage.Root()
+	if err == nil {
+		nodeImage, err := nodeimage.Reference(root)
+		if err != nil {
+			return nil, err
+		}
+		testImage, err := testimages.LocalReference(root, testimages.Names()[0])
+		if err != nil {
+			return nil, err
+		}
+		sources.Local = g.run.Cluster.NodeImage == nodeImage || holds(node, testImage)
+	}
+	return sources.Resolve(root)
+}
+
+func holds(node *corev1.Node, reference string) bool {
+	return slices.ContainsFunc(node.Status.Images, func(image corev1.ContainerImage) bool {
+		return slices.Contains(image.Names, reference)
+	})
+}
+
+// decide runs every selected trait as a feature of the framework, all at once: Pods are created side by side, and
+// each trait waits for its own.
+func (g *gate) decide(ctx context.Context, t *testing.T) {
+	g.phase("profile "+g.options.Profile, func() {
+		for _, trait := range g.options.Selected {
+			for _, scene := range trait.Scenes {
+				g.scenes.start(ctx, scene)
+			}
+		}
+		var all []types.Feature
+		for _, trait := range g.options.Selected {
+			all = append(all, g.feature(ctx, trait))
+		}
+		env.NewWithConfig(g.options.Framework).TestInParallel(t, all...)
+	})
+}
+
+// feature is a trait as the framework knows it, with one assessment for the subject.
+func (g *gate) feature(ctx context.Context, trait Trait) types.Feature {
+	subject := g.run.Subjects[0].ID
+	feature := features.New(trait.ID)
+	for key, values := range trait.labels() {
+		for _, value := range values {
+			feature.WithLabel(key, value)
+		}
+	}
+	return feature.Assess(subject, func(step context.Context, t *testing.T, _ *envconf.Config) context.Context {
+		result := g.judge(ctx, trait, subject)
+		g.add(t, result)
+		switch result.Verdict {
+		case reports.Nonconformant:
+			t.Error(result.Reason)
+		case reports.Inconclusive:
+			t.Error("inconclusive: " + result.Reason)
+		case reports.Unsupported:
+			t.Skip(result.Reason)
+		}
+		return step
+	}).Feature()
+}
+
+// judge looks at one trait and comes to its verdict.
+func (g *gate) judge(ctx context.Context, trait Trait, subject string) reports.Result {
+	start := time.Now()
+	result := reports.Result{
+		Trait: trait.ID, Subject: subject, Statement: trait.Statement, Profile: string(trait.Profile),
+		Documented: trait.Documented, Article: trait.Article, Sources: trait.Sources,
+		Start: start.UTC(), Evidence: []reports.Evidence{},
+	}
+	if len(trait.Scenes) > 0 {
+		result.Namespace = g.scenes.namespace(trait.Scenes[0])
+	}
+	result.Verdict, result.Reason = verdict(func(assert gomega.Gomega) error {
+		return trait.Check(ctx, &Stage{scenes: g.scenes, result: &result}, assert)
+	})
+	if result.Verdict == reports.Nonconformant {
+		result.Expected, result.Observed = trait.Statement, result.Reason
+	}
+	if result.Verdict == reports.Inconclusive {
+		result.Cause, result.NextStep = explain(result.Reason)
+	}
+	if result.Verdict != reports.Conformant && ctx.Err() == nil {
+		for _, scene := range trait.Scenes {
+			result.Diagnosis += g.scenes.client.Diagnose(ctx, g.scenes.namespace(scene))
+		}
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return result
+}
+
+// failure is what a failed assertion stops a check with.
+type failure string
+
+// verdict turns what a check did into a verdict and its reason: a failed assertion is nonconformant; an error, and a
+// panic of the check itself, is inconclusive.
+func verdict(check func(gomega.Gomega) error) (decided reports.Verdict, reason string) {
+	defer func() {
+		switch stopped := recover().(type) {
+		case nil:
+		case failure:
+			decided, reason = reports.Nonconformant, string(stopped)
+		default:
+			decided, reason = reports.Inconclusive, fmt.Sprintf("the check itself failed: %v", stopped)
+		}
+	}()
+	assert := gomega.NewGomega(func(message string, _ ...int) { panic(failure(message)) })
+	if err := check(assert); err != nil {
+		return reports.Inconclusive, err.Error()
+	}
+	return reports.Conformant, "observed as stated"
+}
+
+// add keeps a result and writes the reports, so that a run that is killed leaves what it knew.
+func (g *gate) add(t *testing.T, result reports.Result) {
+	g.mutex.Lock()
+	g.run.Results = append(g.run.Results, result)
+	done := len(g.run.Results)
+	g.mutex.Unlock()
+	g.printer.Printf("    [%d/%d] %s %s (%.1f s)", done, len(g.run.Plan), result.Trait, result.Verdict, result.Seconds)
+	if err := g.write(); err != nil {
+		t.Error(err)
+	}
+}
+
+func (g *gate) write() error {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	g.run.Seconds = time.Since(g.run.Start).Seconds()
+	return reports.Write(g.options.ReportDirectory, g.run)
+}
+
+// cleanUp removes what the run made, once: its cluster, or its namespaces on a cluster that stays. It says what
+// it could not remove.
+func (g *gate) cleanUp() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	if g.kind == nil {
+		g.removeNamespaces(ctx)
+		return
+	}
+	ours := g.kind
+	g.kind = nil
+	defer ours.Close()
+	if g.configuration != nil && (g.options.Keep || ours.Kept()) {
+		g.removeNamespaces(ctx)
+		if err := ours.Keep(); err != nil {
+			g.printer.Printf("warning: %v", err)
+		}
+		g.printer.Printf("the cluster is kept; reach it with: kubectl --kubeconfig %s get pods -A\ndelete it with: make clean", ours.GetKubeconfig())
+		return
+	}
+	err := g.printer.Step(ctx, "delete cluster "+g.options.ClusterName, ours.Destroy)
+	if err != nil {
+		g.printer.Printf("warning: %v", err)
+	}
+}
+
+func (g *gate) removeNamespaces(ctx context.Context) {
+	if g.scenes == nil {
+		return
+	}
+	client := g.scenes
+	g.scenes = nil
+	if left, err := client.remove(ctx); err != nil {
+		g.printer.Printf("warning: left behind: namespaces %s: %v; delete them with kubectl delete namespace -l %s=%s",
+			strings.Join(left, ", "), err, ownerLabel, owner)
+	}
+}
+
+// conclude writes the last reports, ends the test and prints the table.
+func (g *gate) conclude(t *testing.T, err error, terminal io.Writer) int {
+	if err != nil {
+		g.run.SetupError = err.Error()
+		t.Error(err)
+	}
+	if err := g.write(); err != nil {
+		t.Error(err)
+	}
+	g.run.Conclude()
+	if err := reports.WriteTerminal(terminal, g.run, reports.Colour(os.Stderr)); err != nil {
+		t.Error(err)
+	}
+	g.printer.Printf("reports: %s (run.json, junit.xml, summary.md)", g.options.ReportDirectory)
+	if err != nil && len(g.run.Results) == 0 {
+		return ExitBadInput
+	}
+	return g.run.ExitCode()
+}
