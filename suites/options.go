@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	frameworkflags "sigs.k8s.io/e2e-framework/pkg/flags"
 
+	"sharedpid/fixtures/nodeimage"
 	"sharedpid/fixtures/testimages"
 )
 
@@ -53,9 +55,9 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	}
 	flags.StringVar(&options.Profile, "profile", string(Article), "traits to decide: `article`, core or full")
 	flags.Var((*repeated)(&options.Patterns), "trait", "`pattern` of trait ids to decide, such as 'signals/*' (repeatable)")
-	flags.StringVar(&options.ReportDirectory, "report-dir", "../reports/out", "`directory` for the reports")
+	flags.StringVar(&options.ReportDirectory, "report-dir", "", "`directory` for the reports (default: reports/out in the checkout)")
 	flags.StringVar(&options.ClusterName, "cluster-name", "sharedpid", "`name` of the kind cluster to create")
-	flags.StringVar(&options.ClusterConfig, "kind-config", "../kind-config.yaml", "kind configuration `file` of that cluster")
+	flags.StringVar(&options.ClusterConfig, "kind-config", "", "kind configuration `file` of that cluster (default: kind-config.yaml in the checkout)")
 	flags.StringVar(&options.Engine, "engine", "", "container `engine`: docker, podman or nerdctl (default: the first that works)")
 	flags.StringVar(&options.NodeImage, "node-image", "", "`image` of the nodes: kind, local or a reference (default: local if built, else kind's)")
 	options.Images.AddFlags(flags)
@@ -88,6 +90,7 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 		return options, err
 	}
 	options.List = options.List || framework.DryRun()
+	options.defaultPaths()
 	return options, options.choose()
 }
 
@@ -101,6 +104,21 @@ func printFlags(to io.Writer, flags *flag.FlagSet, names []string) {
 	})
 	shown.PrintDefaults()
 	fmt.Fprintln(to, "\nThe flags of go test work as well, with -test. in front.")
+}
+
+// defaultPaths fills in the paths that were not given: those of the checkout, or outside of one of the working
+// directory.
+func (options *Options) defaultPaths() {
+	root, err := nodeimage.Root()
+	if err != nil {
+		root = "."
+	}
+	if options.ReportDirectory == "" {
+		options.ReportDirectory = filepath.Join(root, "reports", "out")
+	}
+	if options.ClusterConfig == "" {
+		options.ClusterConfig = filepath.Join(root, "kind-config.yaml")
+	}
 }
 
 // configure takes over the framework's selection flags. Its own constructor panics on a malformed expression.

@@ -317,6 +317,16 @@ func Recorded() ([]string, error) {
 	return names, err
 }
 
+// RecordedEngine returns the name of the engine in which a recorded cluster was created.
+func RecordedEngine(name string) (string, error) {
+	cache, err := engine.CacheDirectory()
+	if err != nil {
+		return "", err
+	}
+	ours, err := (&Kind{directory: filepath.Join(cache, "clusters", name)}).readRecord()
+	return ours.Engine, err
+}
+
 // logger passes on kind's messages, without their ornaments.
 type logger struct{ messages func(string) }
 

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"sharedpid/fixtures/nodeimage"
 	"sharedpid/fixtures/testimages"
+	"sharedpid/helpers/cluster"
 	"sharedpid/helpers/engine"
 	"sharedpid/helpers/progress"
 )
@@ -29,6 +31,7 @@ func main() {
 	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
 	engineName := flags.String("engine", "", "container `engine`: docker, podman or nerdctl (default: the first that works)")
 	nodeImage := flags.String("node-image", "", "`image` of the cluster's nodes: kind, local or a reference (default: local if built, else kind's if a registry answers, else local)")
+	clean := flags.Bool("clean", false, "delete the clusters and files that earlier runs left, and nothing else")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
 		flags.PrintDefaults()
@@ -45,7 +48,12 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := setUp(ctx, *engineName, *nodeImage, progress.NewPrinter(os.Stderr)); err != nil {
+	printer := progress.NewPrinter(os.Stderr)
+	work := func() error { return setUp(ctx, *engineName, *nodeImage, printer) }
+	if *clean {
+		work = func() error { return sweep(ctx, printer) }
+	}
+	if err := work(); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("interrupted; nothing is left running, the next run goes on from what is compiled")
 		}
@@ -121,6 +129,51 @@ func buildLocally(ctx context.Context, root string, working *engine.Engine, prin
 		return err
 	}
 	return nodeimage.Build(ctx, root, directory, working, built, printer.Step)
+}
+
+// sweep deletes the clusters that have a record, and what a killed build left in the cache directory.
+func sweep(ctx context.Context, printer *progress.Printer) error {
+	names, err := cluster.Recorded()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := deleteCluster(ctx, name, printer); err != nil {
+			return err
+		}
+	}
+	directory, err := engine.CacheDirectory()
+	if err != nil {
+		return err
+	}
+	leftovers, err := filepath.Glob(filepath.Join(directory, "*-image*-*"))
+	if err != nil {
+		return err
+	}
+	for _, leftover := range leftovers {
+		printer.Printf("==> delete %s", leftover)
+		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deleteCluster(ctx context.Context, name string, printer *progress.Printer) error {
+	engineName, err := cluster.RecordedEngine(name)
+	if err != nil {
+		return err
+	}
+	working, err := engine.Find(ctx, engineName)
+	if err != nil {
+		return err
+	}
+	ours, err := cluster.NewKind(working, name, "", func(string) {})
+	if err != nil {
+		return err
+	}
+	defer ours.Close()
+	return printer.Step(ctx, "delete cluster "+name, ours.Destroy)
 }
 
 // checkSpace says clearly, before anything is built, that a disk is too small.

@@ -1,0 +1,51 @@
+# Every command a person types. `make help` lists them.
+PROFILE ?= article
+N ?= 5
+# More flags for the gate, see bin/sharedpid -h.
+ARGS ?=
+GATE := bin/sharedpid -test.run='^TestConformance$$' -test.timeout=30m -profile=$(PROFILE) \
+	$(if $(REPORT_DIR),-report-dir=$(REPORT_DIR)) $(if $(KEEP),-keep) $(ARGS)
+
+.PHONY: help
+help: ## list these commands
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: e2e
+e2e: bin ## provision a kind cluster, decide the traits, report, delete the cluster (PROFILE=, KEEP=1, REPORT_DIR=, ARGS=)
+	bin/setup $(SETUP_ARGS)
+	$(GATE)
+
+.PHONY: test
+test: ## run the project's own tests; no cluster is needed
+	go test -race -skip '^TestConformance$$' ./...
+
+.PHONY: list
+list: bin ## print the traits of a profile (PROFILE=)
+	@bin/sharedpid -list -profile=$(PROFILE)
+
+.PHONY: node-image
+node-image: bin ## build the local node image with the test images in it
+	bin/setup -node-image=local
+
+.PHONY: bench
+bench: bin ## time N whole runs, clusters included: min, median and max of each phase
+	@bin/setup
+	@for run in $$(seq $(N)); do $(GATE) -report-dir=reports/out/bench/$$run || exit $$?; done
+	go run ./reports/bench reports/out/bench/*/run.json
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l fixtures helpers reports suites); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+.PHONY: clean
+clean: bin ## delete the clusters, files and reports that runs left
+	bin/setup -clean
+	rm -rf bin reports/out
+
+.PHONY: bin
+bin:
+	@mkdir -p bin
+	@go build -o bin/setup ./helpers/setup
+	@go test -c -o bin/sharedpid ./suites
