@@ -1,105 +1,199 @@
 package reports
 
 import (
-	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// writeMarkdown writes the summary that a CI system shows on a job's page.
+// GitHub shows no job summary above 1 MiB, and fails the step that wrote it. Each part stops before the page
+// has its size, and says how much is left out.
+const (
+	markdownSubjectsEnd = 128 << 10
+	markdownTraitsEnd   = 448 << 10
+	markdownFailuresEnd = 832 << 10
+	markdownArticleEnd  = 960 << 10
+	// More evidence than this of one failure is for a file, not for a page.
+	markdownEvidence = 24 << 10
+	// A cell of a table, and a line of a failure, are no place for a log.
+	markdownCell = 300
+	markdownLine = 1200
+)
+
+// symbols let an eye find the rows that matter; the word stands beside them.
+var symbols = map[Verdict]string{
+	Conformant: "✅", Nonconformant: "❌", Inconclusive: "⚠️", Unsupported: "➖", NotRun: "⏳",
+}
+
+// writeMarkdown returns the summary that a CI system shows on a job's page, in GitHub's dialect.
 func writeMarkdown(run Run) ([]byte, error) {
-	var page bytes.Buffer
-	fmt.Fprintf(&page, "# Shared process namespace: %s\n\n%s.\n\n", run.Verdict, cell(run.Reason))
-	fmt.Fprintf(&page, "Profile %s on Kubernetes %s (cluster %s, %s), %.1f s.\n\n",
-		cell(run.Profile), cell(run.Cluster.KubernetesVersion), cell(run.Cluster.Name), cell(run.Cluster.Origin), run.Seconds)
-	if len(run.Subjects) > 0 {
-		page.WriteString("| subject | runtime | kernel | cgroup | OS image |\n|---|---|---|---|---|\n")
-		for _, subject := range run.Subjects {
-			fmt.Fprintf(&page, "| %s | %s | %s | %s | %s |\n", cell(subject.ID), cell(subject.Runtime), cell(subject.Kernel), cell(subject.CgroupVersion), cell(subject.OSImage))
-		}
-		page.WriteByte('\n')
-	}
-	page.WriteString("| verdict | trait | subject | statement | time |\n|---|---|---|---|---|\n")
-	for _, result := range run.Results {
-		fmt.Fprintf(&page, "| %s | %s | %s | %s | %.1f s |\n", result.Verdict, cell(result.Trait), cell(result.Subject), cell(result.Statement), result.Seconds)
-	}
-	for _, planned := range run.NotRun() {
-		fmt.Fprintf(&page, "| %s | %s | %s | | |\n", NotRun, cell(planned.Trait), cell(planned.Subject))
-	}
-	for _, result := range run.Results {
-		if result.Verdict != Conformant {
-			writeFailure(&page, result)
-		}
-	}
-	writeLooseness(&page, run)
-	return page.Bytes(), nil
+	run = complete(run)
+	outcomes := run.outcomes()
+	var page strings.Builder
+	fmt.Fprintf(&page, "# %s Shared process namespace: %s\n\n%s.\n", symbols[run.Verdict], run.Verdict, markdownText(run.Reason))
+	writeMarkdownFacts(&page, run)
+	writeMarkdownSubjects(&page, run.Subjects)
+	writeMarkdownTraits(&page, outcomes)
+	writeMarkdownFailures(&page, outcomes)
+	writeMarkdownArticle(&page, outcomes)
+	return []byte(page.String()), nil
 }
 
-func writeFailure(page *bytes.Buffer, result Result) {
-	fmt.Fprintf(page, "\n## %s: %s\n\n%s\n", cell(result.Trait), result.Verdict, cell(result.Reason))
-	for _, detail := range []struct{ label, value string }{
-		{"Expected", result.Statement}, {"Probable cause", result.Cause}, {"Next step", result.NextStep},
-	} {
-		if detail.value != "" {
-			fmt.Fprintf(page, "\n- %s: %s\n", detail.label, cell(detail.value))
-		}
-	}
-	writeBlock(page, evidenceText(result))
-	if result.Diagnosis != "" {
-		writeBlock(page, result.Diagnosis)
-	}
-}
-
-// writeLooseness says where the article's words are loose, so that its reader is not misled.
-func writeLooseness(page *bytes.Buffer, run Run) {
-	var notes []string
-	for _, result := range run.Results {
-		if result.Article != "" {
-			notes = append(notes, fmt.Sprintf("- %s: %s\n", cell(result.Trait), cell(result.Article)))
-		}
-	}
-	if len(notes) > 0 {
-		fmt.Fprintf(page, "\n## Where the article is loose\n\n%s", strings.Join(notes, ""))
-	}
-}
-
-// cell makes text safe inside a table cell or a line: no markup of its own, one line.
-func cell(raw string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ", "\\", "\\\\", "|", "\\|", "<", "&lt;", "&", "&amp;", "`", "\\`",
-		"*", "\\*", "[", "\\[", "#", "\\#").Replace(text(raw))
-}
-
-// writeBlock writes text as an indented code block: no content can end it.
-func writeBlock(page *bytes.Buffer, raw string) {
-	const longest = 16 << 10
-	if len(raw) > longest {
-		raw = raw[:longest] + "\n(cut)"
+// writeMarkdownFacts says what was tested, as a list.
+func writeMarkdownFacts(page *strings.Builder, run Run) {
+	cluster := markdownText(run.Cluster.Name)
+	if origin := oneLine(run.Cluster.Origin); origin != "" {
+		cluster += " (" + markdownText(origin) + ")"
 	}
 	page.WriteByte('\n')
-	for line := range strings.Lines(text(raw)) {
-		page.WriteString("    " + strings.TrimRight(line, "\n") + "\n")
+	for _, fact := range []namedText{
+		{"Traits", countText(countVerdicts(run.outcomes()))},
+		{"Profile", markdownText(run.Profile)},
+		{"Selection", markdownText(run.Selection)},
+		{"Kubernetes", markdownText(run.Cluster.KubernetesVersion)},
+		{"Cluster", strings.TrimSpace(cluster)},
+		{"Time", readableSeconds(run.Seconds)},
+		{"Suite", strings.TrimSpace(markdownText(run.SuiteVersion) + ", run " + markdownText(run.ID))},
+	} {
+		if fact.value != "" {
+			fmt.Fprintf(page, "- **%s:** %s\n", fact.name, fact.value)
+		}
 	}
 }
 
-// evidenceText is what a result rests on, as a terminal would show it.
-func evidenceText(result Result) string {
-	var out strings.Builder
-	for _, part := range []struct {
-		name     string
-		evidence []Evidence
-	}{{"evidence", result.Evidence}, {"control", result.Control}} {
-		for _, each := range part.evidence {
-			fmt.Fprintf(&out, "%s: %s\n%s $ %s\n", part.name, each.Title, each.Where, each.Command)
-			for _, process := range each.Processes {
-				fmt.Fprintf(&out, "%7d %7d %6d %s %s\n", process.PID, process.PPID, process.UID, process.State, strings.Join(process.Arguments, " "))
-			}
-			if each.Output != "" {
-				out.WriteString(strings.TrimRight(each.Output, "\n") + "\n")
-			}
-			if each.ExitCode != nil && *each.ExitCode != 0 {
-				fmt.Fprintf(&out, "(exit code %d %s)\n", *each.ExitCode, each.Errno)
-			}
+func writeMarkdownSubjects(page *strings.Builder, subjects []Subject) {
+	if len(subjects) == 0 {
+		return
+	}
+	page.WriteString("\n| Subject | Runtime | Kernel | cgroup | OS image | Architecture |\n|---|---|---|---|---|---|\n")
+	for i, subject := range subjects {
+		if page.Len() > markdownSubjectsEnd {
+			writeMarkdownRest(page, len(subjects)-i, "subjects")
+			return
+		}
+		writeMarkdownRow(page, subject.ID, subject.Runtime, subject.Kernel, subject.CgroupVersion, subject.OSImage, subject.Architecture)
+	}
+}
+
+// writeMarkdownTraits writes one row for each trait and subject, what needs attention first.
+func writeMarkdownTraits(page *strings.Builder, outcomes []Result) {
+	if len(outcomes) == 0 {
+		return
+	}
+	several := severalSubjects(outcomes)
+	header, rule := "| Verdict | Trait |", "|---|---|"
+	if several {
+		header, rule = header+" Subject |", rule+"---|"
+	}
+	fmt.Fprintf(page, "\n## Traits\n\n%s Reason | Time |\n%s---|--:|\n", header, rule)
+	for i, outcome := range byAttention(outcomes) {
+		if page.Len() > markdownTraitsEnd {
+			writeMarkdownRest(page, len(outcomes)-i, "rows")
+			return
+		}
+		cells := []string{outcome.Trait}
+		if several {
+			cells = append(cells, outcome.Subject)
+		}
+		length := ""
+		if outcome.Verdict != NotRun {
+			length = readableSeconds(outcome.Seconds)
+		}
+		fmt.Fprintf(page, "| %s %s ", symbols[outcome.Verdict], outcome.Verdict)
+		writeMarkdownRow(page, append(cells, outcome.Reason, length)...)
+	}
+}
+
+func writeMarkdownRow(page *strings.Builder, cells ...string) {
+	for _, cell := range cells {
+		fmt.Fprintf(page, "| %s ", markdownText(shorten(oneLine(cell), markdownCell)))
+	}
+	page.WriteString("|\n")
+}
+
+func writeMarkdownRest(page *strings.Builder, count int, what string) {
+	fmt.Fprintf(page, "\n%d more %s are in %s.\n", count, what, runFile)
+}
+
+// writeMarkdownFailures tells of each failure what a person needs to act, and folds the evidence away.
+func writeMarkdownFailures(page *strings.Builder, outcomes []Result) {
+	var failed []Result
+	for _, outcome := range byAttention(outcomes) {
+		if outcome.failed() && outcome.Verdict != NotRun {
+			failed = append(failed, outcome)
 		}
 	}
-	return out.String()
+	if len(failed) == 0 {
+		return
+	}
+	page.WriteString("\n## What went wrong\n")
+	for i, outcome := range failed {
+		if page.Len() > markdownFailuresEnd {
+			writeMarkdownRest(page, len(failed)-i, "failures")
+			return
+		}
+		fmt.Fprintf(page, "\n### %s %s on %s: %s\n", symbols[outcome.Verdict], markdownText(outcome.Trait), markdownText(outcome.Subject), outcome.Verdict)
+		fmt.Fprintf(page, "\n**%s**\n\n", markdownText(shorten(cause(outcome), markdownLine)))
+		for _, line := range explanation(outcome) {
+			fmt.Fprintf(page, "- **%s:** %s\n", line.name, markdownText(shorten(oneLine(line.value), markdownLine)))
+		}
+		writeMarkdownEvidence(page, evidenceOutput(outcome, markdownEvidence))
+	}
+}
+
+// writeMarkdownEvidence folds text away as a block of code.
+func writeMarkdownEvidence(page *strings.Builder, text string) {
+	if text == "" {
+		return
+	}
+	text = strings.TrimRight(text, "\n")
+	fence := markdownFence(text)
+	fmt.Fprintf(page, "\n<details><summary>Evidence</summary>\n\n%stext\n%s\n%s\n\n</details>\n", fence, text, fence)
+}
+
+// markdownFence is longer than every run of backticks in the text, so that no content ends the block.
+func markdownFence(text string) string {
+	longest, run := 2, 0
+	for _, char := range text {
+		if char != '`' {
+			run = 0
+			continue
+		}
+		run++
+		longest = max(longest, run)
+	}
+	return strings.Repeat("`", longest+1)
+}
+
+// writeMarkdownArticle puts the accurate statement beside each claim of the article that is loose.
+func writeMarkdownArticle(page *strings.Builder, outcomes []Result) {
+	noted := make(map[string]bool)
+	for _, outcome := range outcomes {
+		if outcome.Article == "" || noted[outcome.Trait] || page.Len() > markdownArticleEnd {
+			continue
+		}
+		if len(noted) == 0 {
+			page.WriteString("\n## Where the article is loose\n\n")
+		}
+		noted[outcome.Trait] = true
+		fmt.Fprintf(page, "- **%s:** %s\n", markdownText(outcome.Trait), markdownText(shorten(outcome.Article, markdownLine)))
+	}
+}
+
+// markdownText is one line of text in which nothing is markup: no emphasis, no link, not even a bare address, no HTML, no
+// new cell of a table.
+func markdownText(text string) string { return markdownEscapes.Replace(oneLine(text)) }
+
+var markdownEscapes = strings.NewReplacer(
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", "&amp;",
+	"|", "&#124;", "~", `\~`, "#", `\#`, "!", `\!`, "$", `\$`, "://", `\://`, "www.", `www\.`, "@", "&#64;",
+)
+
+// byAttention sorts outcomes so that those that need somebody's attention come first.
+func byAttention(outcomes []Result) []Result {
+	sorted := slices.Clone(outcomes)
+	slices.SortStableFunc(sorted, func(a, b Result) int {
+		return slices.Index(verdictsByAttention, a.Verdict) - slices.Index(verdictsByAttention, b.Verdict)
+	})
+	return sorted
 }

@@ -4,53 +4,82 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/mattn/go-isatty"
 )
 
-var colours = map[Verdict]string{Conformant: "32", Nonconformant: "31", Inconclusive: "33", Unsupported: "36", NotRun: "33"}
+// colours are the terminal's own, so that they fit its background.
+var colours = map[Verdict]string{Conformant: "32", Nonconformant: "31", Inconclusive: "33", Unsupported: "36", NotRun: "35"}
 
-// Colour tells whether a file is a terminal that wants colours, see https://no-color.org.
+// terminalReason is how much of a reason fits in a line of the table; the whole is in the reports.
+const terminalReason = 100
+
+// Colour reports whether what is written to the file should be coloured: it is a terminal that knows
+// colours, and nobody asked for none (no-color.org).
 func Colour(file *os.File) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isatty.IsTerminal(file.Fd())
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" &&
+		(isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd()))
 }
 
-// WriteTerminal writes the short table that ends a run.
+// WriteTerminal writes the short table that ends a run: each trait with its verdict, time and, where it is not conformant,
+// the reason; then how long the phases took, the counts and the overall verdict.
 func WriteTerminal(to io.Writer, run Run, colour bool) error {
-	paint := func(verdict Verdict) string {
-		if !colour {
-			return string(verdict)
-		}
-		return "\x1b[" + colours[verdict] + "m" + string(verdict) + "\x1b[0m"
-	}
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	for _, result := range run.Results {
-		reason := ""
-		if result.Verdict != Conformant {
-			reason = firstLine(text(result.Reason))
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.1f s\t%s\n", paint(result.Verdict), result.Trait, result.Subject, result.Seconds, reason)
-	}
-	for _, planned := range run.NotRun() {
-		fmt.Fprintf(table, "%s\t%s\t%s\t\t\n", paint(NotRun), planned.Trait, planned.Subject)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, phase := range run.Phases {
-		fmt.Fprintf(to, "phase %s: %.1f s\n", phase.Name, phase.Seconds)
-	}
-	_, err := fmt.Fprintf(to, "%s: %s\n", paint(run.Verdict), text(run.Reason))
+	run = complete(run)
+	outcomes := run.outcomes()
+	paint := painter(colour)
+	var text strings.Builder
+	writeTerminalTable(&text, outcomes, paint)
+	writeTerminalPhases(&text, run.Phases)
+	fmt.Fprintf(&text, "%s\n", countText(countVerdicts(outcomes)))
+	fmt.Fprintf(&text, "%s: %s\n", paint(run.Verdict), oneLine(run.Reason))
+	_, err := io.WriteString(to, text.String())
 	return err
 }
 
-func firstLine(raw string) string {
-	const longest = 120
-	for i, r := range raw {
-		if r == '\n' || i >= longest {
-			return raw[:i] + " ..."
-		}
+func painter(colour bool) func(Verdict) string {
+	if !colour {
+		return func(verdict Verdict) string { return string(verdict) }
 	}
-	return raw
+	return func(verdict Verdict) string { return "\x1b[" + colours[verdict] + "m" + string(verdict) + "\x1b[0m" }
+}
+
+func writeTerminalTable(text *strings.Builder, outcomes []Result, paint func(Verdict) string) {
+	if len(outcomes) == 0 {
+		return
+	}
+	several := severalSubjects(outcomes)
+	var traits, subjects int
+	for _, outcome := range outcomes {
+		traits = max(traits, utf8.RuneCountInString(oneLine(outcome.Trait)))
+		subjects = max(subjects, utf8.RuneCountInString(oneLine(outcome.Subject)))
+	}
+	for _, outcome := range outcomes {
+		length := ""
+		if outcome.Verdict != NotRun {
+			length = readableSeconds(outcome.Seconds)
+		}
+		// Padded by hand: a tabwriter would count the colours as characters.
+		padding := strings.Repeat(" ", len(Nonconformant)-len(outcome.Verdict))
+		fmt.Fprintf(text, "%s%s  %-*s", paint(outcome.Verdict), padding, traits, oneLine(outcome.Trait))
+		if several {
+			fmt.Fprintf(text, "  %-*s", subjects, oneLine(outcome.Subject))
+		}
+		fmt.Fprintf(text, "  %7s", length)
+		if reason := oneLine(outcome.Reason); outcome.Verdict != Conformant && reason != "" {
+			fmt.Fprintf(text, "  %s", shorten(reason, terminalReason))
+		}
+		text.WriteByte('\n')
+	}
+}
+
+func writeTerminalPhases(text *strings.Builder, phases []Phase) {
+	var parts []string
+	for _, phase := range phases {
+		parts = append(parts, fmt.Sprintf("%s %s", oneLine(phase.Name), readableSeconds(phase.Seconds)))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(text, "phases: %s\n", strings.Join(parts, ", "))
+	}
 }

@@ -2,14 +2,11 @@ package reports
 
 import (
 	"bytes"
-	"encoding/xml"
 	"flag"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -73,82 +70,4 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s differs from its golden file; look at it, then go test ./reports -update\n%s", file, content)
 		}
 	}
-}
-
-func TestConclude(t *testing.T) {
-	result := func(verdict Verdict) Result { return Result{Trait: "a/" + string(verdict), Verdict: verdict} }
-	for name, test := range map[string]struct {
-		results []Result
-		missing bool
-		setup   string
-		want    Verdict
-		exit    int
-	}{
-		"all conformant":           {[]Result{result(Conformant)}, false, "", Conformant, 0},
-		"conformant, unsupported":  {[]Result{result(Conformant), result(Unsupported)}, false, "", Conformant, 0},
-		"only unsupported":         {[]Result{result(Unsupported)}, false, "", Inconclusive, 3},
-		"nothing":                  {nil, false, "", Inconclusive, 3},
-		"one missing":              {[]Result{result(Conformant)}, true, "", Inconclusive, 3},
-		"one inconclusive":         {[]Result{result(Conformant), result(Inconclusive)}, false, "", Inconclusive, 3},
-		"nonconformant goes first": {[]Result{result(Inconclusive), result(Nonconformant)}, true, "broken", Nonconformant, 1},
-		"setup":                    {[]Result{result(Conformant)}, false, "broken", Inconclusive, 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			run := Run{Results: test.results, SetupError: test.setup}
-			for _, each := range test.results {
-				run.Plan = append(run.Plan, Planned{Trait: each.Trait})
-			}
-			if test.missing {
-				run.Plan = append(run.Plan, Planned{Trait: "a/missing"})
-			}
-			run.Conclude()
-			if run.Verdict != test.want || run.ExitCode() != test.exit {
-				t.Errorf("verdict is %s, exit code %d (%s); want %s, %d", run.Verdict, run.ExitCode(), run.Reason, test.want, test.exit)
-			}
-		})
-	}
-}
-
-func TestWriteAndRead(t *testing.T) {
-	directory := filepath.Join(t.TempDir(), "new")
-	if err := CheckDirectory(directory); err != nil {
-		t.Fatal(err)
-	}
-	if err := Write(directory, sample()); err != nil {
-		t.Fatal(err)
-	}
-	run, err := Read(filepath.Join(directory, "run.json"))
-	if err != nil || run.Verdict != Nonconformant || len(run.Results) != 4 {
-		t.Errorf("read back: %s, %d results, %v", run.Verdict, len(run.Results), err)
-	}
-	entries, err := os.ReadDir(directory)
-	if err != nil || len(entries) != len(writers) {
-		t.Errorf("the directory holds %v, %v; want the reports and nothing else", entries, err)
-	}
-	other := filepath.Join(directory, "other.json")
-	if err := os.WriteFile(other, []byte(`{"schemaVersion": 99}`), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Read(other); err == nil || !strings.Contains(err.Error(), "schema version 99") {
-		t.Errorf("another schema version: %v", err)
-	}
-}
-
-func FuzzWriters(f *testing.F) {
-	f.Add("reason\nmore", "\x00\x1b]]></failure>\xff\ufffe", "a/b")
-	f.Fuzz(func(t *testing.T, reason, output, trait string) {
-		run := sample()
-		run.Results[0].Reason, run.Results[0].Evidence[0].Output, run.Results[0].Trait = reason, output, trait
-		run.Conclude()
-		junit, err := writeJUnit(run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := xml.Unmarshal(junit, new(junitSuites)); err != nil || !utf8.Valid(junit) {
-			t.Errorf("JUnit does not parse: %v", err)
-		}
-		if markdown, err := writeMarkdown(run); err != nil || !utf8.Valid(markdown) {
-			t.Errorf("Markdown is not UTF-8: %v", err)
-		}
-	})
 }
