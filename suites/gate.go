@@ -379,6 +379,8 @@ func (g *gate) cleanUp() {
 		g.printer.Printf("the cluster is kept; reach it with: kubectl --kubeconfig %s get pods -A\ndelete it with: make clean", ours.GetKubeconfig())
 		return
 	}
+	// The namespaces of the run go with the cluster.
+	g.scenes = nil
 	err := g.printer.Step(ctx, "delete cluster "+g.options.ClusterName, ours.Destroy)
 	if err != nil {
 		g.printer.Printf("warning: %v", err)
