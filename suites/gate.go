@@ -276,6 +276,11 @@ func (g *gate) feature(ctx context.Context, trait Trait) types.Feature {
 	}
 	return feature.Assess(subject, func(step context.Context, t *testing.T, _ *envconf.Config) context.Context {
 		result := g.judge(ctx, trait, subject)
+		if ctx.Err() != nil && result.Verdict == reports.Inconclusive {
+			// A look that the end of the run cut short is no result: the trait stays "not run".
+			t.Error("inconclusive: the run was interrupted before the trait was decided")
+			return step
+		}
 		g.add(t, result)
 		switch result.Verdict {
 		case reports.Nonconformant:
