@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -102,9 +103,13 @@ func CacheDirectory() (string, error) {
 	return directory, os.MkdirAll(directory, 0o755)
 }
 
-// Command returns a command of the engine, ended when ctx is.
+// Command returns a command of the engine. When ctx ends, it is asked to end, so that it leaves nothing half
+// made in the engine's storage, and killed only if it does not.
 func (engine *Engine) Command(ctx context.Context, arguments ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, engine.Name, arguments...)
+	command := exec.CommandContext(ctx, engine.Name, arguments...)
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 10 * time.Second
+	return command
 }
 
 // Output runs a command of the engine and returns what it printed. The error carries the engine's own words.
@@ -140,4 +145,16 @@ func (engine *Engine) CheckPrivileged(ctx context.Context, image string) error {
 func (engine *Engine) HasImage(ctx context.Context, reference string) bool {
 	_, err := engine.Output(ctx, "image", "inspect", "--format={{.Id}}", reference)
 	return err == nil
+}
+
+// storageFields name, in each engine's own terms, the folder in which it keeps images and containers.
+var storageFields = map[string]string{"docker": "{{.DockerRootDir}}", "podman": "{{.Store.GraphRoot}}"}
+
+// Storage returns the folder in which the engine keeps images and containers, empty for one that does not tell.
+func (engine *Engine) Storage(ctx context.Context) (string, error) {
+	field, found := storageFields[engine.Name]
+	if !found {
+		return "", nil
+	}
+	return engine.Output(ctx, "info", "--format="+field)
 }

@@ -9,17 +9,23 @@ import (
 	"testing"
 )
 
-func TestParseEffective(t *testing.T) {
-	with, err := parseEffective("Name:\tx\nCapPrm:\t0000000000000000\nCapEff:\t000001ffffffffff\n")
-	if err != nil || with&(1<<capSysResource) == 0 {
-		t.Errorf("effective set is %x, %v; want one with CAP_SYS_RESOURCE", with, err)
+func TestParseBoundingSet(t *testing.T) {
+	for _, test := range []struct {
+		name, status string
+		want         bool
+	}{
+		{"a user who is not root", "Name:\tx\nCapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\n", true},
+		{"root of a machine without it", "CapEff:\t000001fffeffffff\nCapBnd:\t000001fffeffffff\n", false},
+	} {
+		bounding, err := parseBoundingSet(test.status)
+		if got := bounding&(1<<capSysResource) != 0; err != nil || got != test.want {
+			t.Errorf("%s: CAP_SYS_RESOURCE is %t, %v; want %t", test.name, got, err, test.want)
+		}
 	}
-	without, err := parseEffective("CapEff:\t000001fffeffffff\n")
-	if err != nil || without&(1<<capSysResource) != 0 {
-		t.Errorf("effective set is %x, %v; want one without CAP_SYS_RESOURCE", without, err)
-	}
-	if _, err := parseEffective("Name:\tx\n"); err == nil {
-		t.Error("a status without CapEff is no error")
+	for _, status := range []string{"Name:\tx\n", "CapBnd:\tmany\n"} {
+		if _, err := parseBoundingSet(status); err == nil {
+			t.Errorf("%q is no error", status)
+		}
 	}
 }
 

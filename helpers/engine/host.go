@@ -12,7 +12,7 @@ import (
 // Host is what a node in a container inherits from the machine it runs on.
 type Host struct {
 	CgroupVersion  int    // 1 or 2; the hybrid layout counts as 1, since its controllers are version 1
-	HasSysResource bool   // CAP_SYS_RESOURCE is in this process's effective set
+	HasSysResource bool   // CAP_SYS_RESOURCE is in this process's bounding set: root on this machine can have it
 	OpenFiles      uint64 // hard limit RLIMIT_NOFILE of this process
 	Processes      uint64 // hard limit RLIMIT_NPROC of this process, at most kernel.pid_max: podman lowers its own to that
 }
@@ -26,7 +26,7 @@ func ReadHost() (Host, error) {
 	if err != nil {
 		return Host{}, err
 	}
-	effective, err := parseEffective(string(status))
+	bounding, err := parseBoundingSet(string(status))
 	if err != nil {
 		return Host{}, err
 	}
@@ -46,7 +46,7 @@ func ReadHost() (Host, error) {
 		return Host{}, fmt.Errorf("kernel.pid_max: %w", err)
 	}
 	host := Host{
-		CgroupVersion: 1, HasSysResource: effective&(1<<capSysResource) != 0,
+		CgroupVersion: 1, HasSysResource: bounding&(1<<capSysResource) != 0,
 		OpenFiles: files.Max, Processes: min(processes.Max, largest),
 	}
 	// Only a pure version 2 hierarchy has this file at the root of the mount, see cgroups(7).
@@ -56,13 +56,15 @@ func ReadHost() (Host, error) {
 	return host, nil
 }
 
-func parseEffective(status string) (uint64, error) {
+// parseBoundingSet reads the capabilities that no process started from here can exceed. The effective set would
+// mislead: it is empty for a user who is not root, whose docker daemon lacks nothing.
+func parseBoundingSet(status string) (uint64, error) {
 	for line := range strings.Lines(status) {
-		if value, found := strings.CutPrefix(line, "CapEff:"); found {
+		if value, found := strings.CutPrefix(line, "CapBnd:"); found {
 			return strconv.ParseUint(strings.TrimSpace(value), 16, 64)
 		}
 	}
-	return 0, fmt.Errorf("/proc/self/status has no CapEff line")
+	return 0, fmt.Errorf("/proc/self/status has no CapBnd line")
 }
 
 // KubeadmPatches returns the kubeadm configuration patches, in kind's form, that a node on this host needs.

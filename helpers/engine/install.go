@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // podmanPackages are the Debian packages of an engine that needs no daemon. runc and not crun: Debian 12's crun
@@ -74,6 +76,10 @@ func notInstalled(packages []string, answer string) []string {
 func apt(ctx context.Context, arguments ...string) error {
 	command := exec.CommandContext(ctx, "apt-get", arguments...)
 	command.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	// Killed outright, it would leave half-installed packages; interrupted, it stops where it may.
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 2 * time.Minute
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	if err := command.Run(); err != nil {

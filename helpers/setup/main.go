@@ -104,16 +104,30 @@ func findOrInstall(ctx context.Context, name string, printer *progress.Printer) 
 	return engine.Install(ctx, printer.Step)
 }
 
-// neededSpace is what the first build takes at its peak, with the Go caches that it fills.
-const neededSpace = 12 << 30
+// What the first build takes at its peak: in the cache directory with the Go caches that it fills, and where the
+// engine keeps the image and the layers it is made of.
+const (
+	neededForBuild  = 12 << 30
+	neededForEngine = 4 << 30
+)
 
 func buildLocally(ctx context.Context, root string, working *engine.Engine, printer *progress.Printer) error {
 	directory, err := engine.CacheDirectory()
 	if err != nil {
 		return err
 	}
-	if err := checkSpace(directory, neededSpace); err != nil {
+	if err := checkSpace(directory, neededForBuild, "point XDG_CACHE_HOME to a larger disk"); err != nil {
 		return err
+	}
+	storage, err := working.Storage(ctx)
+	if err != nil {
+		return err
+	}
+	// An engine may not tell, and a daemon on another machine names a folder that is not here.
+	if _, err := os.Stat(storage); err == nil {
+		if err := checkSpace(storage, neededForEngine, "prune images of "+working.Name); err != nil {
+			return err
+		}
 	}
 	packages := append(nodeimage.Packages, testimages.Packages()...)
 	if err := engine.InstallPackages(ctx, printer.Step, packages...); err != nil {
@@ -177,14 +191,14 @@ func deleteCluster(ctx context.Context, name string, printer *progress.Printer) 
 }
 
 // checkSpace says clearly, before anything is built, that a disk is too small.
-func checkSpace(directory string, needed uint64) error {
+func checkSpace(directory string, needed uint64, remedy string) error {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(directory, &stat); err != nil {
 		return fmt.Errorf("free space of %s: %w", directory, err)
 	}
 	if free := stat.Bavail * uint64(stat.Bsize); free < needed {
-		return fmt.Errorf("%s has %d GiB free, the first build needs %d GiB; free some, or point XDG_CACHE_HOME to a larger disk",
-			directory, free>>30, needed>>30)
+		return fmt.Errorf("%s has %d GiB free, the first build needs %d GiB; free some, or %s",
+			directory, free>>30, needed>>30, remedy)
 	}
 	return nil
 }
