@@ -100,15 +100,6 @@ func readableSeconds(length float64) string {
 	return fmt.Sprintf("%d min %02d s", int(whole.Minutes()), int(whole.Seconds())%60)
 }
 
-// runtimeName is the runtime as a person would name it: containerd 2.4.2 for containerd://2.4.2.
-func runtimeName(subject Subject) string {
-	name := strings.Replace(subject.Runtime, "://", " ", 1)
-	if subject.RuntimeHandler != "" {
-		name += ", handler " + subject.RuntimeHandler
-	}
-	return name
-}
-
 // explanation is what stands below the cause of a failure, in this order, without what nobody knows.
 func explanation(outcome Result) []namedText {
 	observed := outcome.Observed
