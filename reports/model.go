@@ -44,6 +44,8 @@ type Run struct {
 	Plan       []Planned         `json:"plan"`
 	Results    []Result          `json:"results"`
 	Phases     []Phase           `json:"phases,omitempty"`
+	// PeakMemoryBytes is the largest resident set that the suite's process had.
+	PeakMemoryBytes int64 `json:"peakMemoryBytes,omitempty"`
 }
 
 // Cluster says which cluster was looked at and how it was obtained.
@@ -61,7 +63,8 @@ type Subject struct {
 	Node           string `json:"node"`
 	RuntimeClass   string `json:"runtimeClass,omitempty"`
 	RuntimeHandler string `json:"runtimeHandler,omitempty"`
-	Runtime        string `json:"runtime"` // as the node reports it, such as containerd://2.4.2
+	RuntimeVersion string `json:"runtimeVersion,omitempty"` // of the handler's OCI runtime, as it prints it, where known
+	Runtime        string `json:"runtime"`                  // as the node reports it, such as containerd://2.4.2
 	Kubelet        string `json:"kubelet"`
 	Kernel         string `json:"kernel"`
 	CgroupVersion  string `json:"cgroupVersion,omitempty"` // "v1" or "v2"
@@ -94,8 +97,21 @@ type Result struct {
 	Namespace  string     `json:"namespace,omitempty"` // where its Pods were
 	Start      time.Time  `json:"start"`
 	Seconds    float64    `json:"seconds"`
+	Requests   int        `json:"requests,omitempty"` // to the API, this trait's own
 	Evidence   []Evidence `json:"evidence"`
 	Control    []Evidence `json:"control,omitempty"` // the same look at a Pod that does not share
+	// Deviation is what was recorded beforehand about this trait under this runtime, nil when nothing was. It turns
+	// a nonconformant result into an expected one, and a conformant one into a record that has become wrong.
+	Deviation *Deviation `json:"deviation,omitempty"`
+}
+
+// Deviation is one entry of a list of expected deviations.
+type Deviation struct {
+	Runtime  string `json:"runtime"`  // name of the runtime, as in Subject.RuntimeClass or of the node's own
+	Versions string `json:"versions"` // range of its versions that the entry is about, such as ">=1.5 <1.6"
+	Trait    string `json:"trait"`
+	Reason   string `json:"reason"`
+	Link     string `json:"link"`
 }
 
 // Evidence is one raw observation.
@@ -125,9 +141,10 @@ type Access struct {
 	Caller    string `json:"caller"`
 	Target    string `json:"target"`
 	Operation string `json:"operation"`
-	Expected  string `json:"expected"` // "allowed" or an errno
-	Observed  string `json:"observed"` // "allowed" or an errno
-	Rule      string `json:"rule"`     // why that is expected, one sentence
+	Expected  string `json:"expected"`           // "allowed" or an errno
+	Observed  string `json:"observed"`           // "allowed" or an errno
+	Rule      string `json:"rule"`               // why that is expected, one sentence
+	Narrowed  string `json:"narrowed,omitempty"` // what was detected to forbid more than the rule does: "yama", "apparmor", "selinux", "hidepid"
 }
 
 // Phase is one step of a run with its length, for people who watch the time.

@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 	"sigs.k8s.io/e2e-framework/pkg/types"
 
+	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
 	"sharedpid/fixtures/testimages"
 	"sharedpid/helpers/cluster"
@@ -192,7 +193,7 @@ func (g *gate) obtain(ctx context.Context) error {
 
 func (g *gate) findOrCreate(ctx context.Context, working *engine.Engine, image string) error {
 	var messages []string
-	ours, err := cluster.NewKind(working, g.options.ClusterName, image, func(message string) { messages = append(messages, message) })
+	ours, err := cluster.NewKind(working, g.options.ClusterName, image, handlers.Set{}, func(message string) { messages = append(messages, message) })
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	kindlog "sigs.k8s.io/kind/pkg/log"
 	"sigs.k8s.io/yaml"
 
+	"sharedpid/fixtures/handlers"
 	"sharedpid/helpers/engine"
 )
 
@@ -35,6 +36,7 @@ import (
 type Kind struct {
 	engine    *engine.Engine
 	image     string
+	handlers  handlers.Set
 	name      string
 	directory string // of the cluster's record and kubeconfig
 	provider  *kind.Provider
@@ -45,16 +47,19 @@ var _ support.E2EClusterProvider = (*Kind)(nil)
 
 // record says which cluster of a name is ours.
 type record struct {
-	Engine  string    `json:"engine"`
-	Image   string    `json:"image"`
-	Created time.Time `json:"created"`
-	Ready   bool      `json:"ready"` // the creation went through
-	Kept    bool      `json:"kept"`  // it outlives its run, until make clean
+	Engine string `json:"engine"`
+	Image  string `json:"image"`
+	// Handlers are the names of the runtime handlers that its nodes got, Folder is where they came from.
+	Handlers []string  `json:"handlers,omitempty"`
+	Folder   string    `json:"folder,omitempty"`
+	Created  time.Time `json:"created"`
+	Ready    bool      `json:"ready"` // the creation went through
+	Kept     bool      `json:"kept"`  // it outlives its run, until make clean
 }
 
-// NewKind returns the provider of the cluster with that name, in that engine, whose nodes run that image. It
-// holds the name for this process: a second run under the same name is refused until Close.
-func NewKind(working *engine.Engine, name, image string, messages func(string)) (*Kind, error) {
+// NewKind returns the provider of the cluster with that name, in that engine, whose nodes run that image and offer
+// those runtime handlers beside their own. It holds the name for this process: a second run under the same name is refused until Close.
+func NewKind(working *engine.Engine, name, image string, set handlers.Set, messages func(string)) (*Kind, error) {
 	cache, err := engine.CacheDirectory()
 	if err != nil {
 		return nil, err
@@ -75,14 +80,14 @@ func NewKind(working *engine.Engine, name, image string, messages func(string)) 
 		"docker": kind.ProviderWithDocker(), "podman": kind.ProviderWithPodman(), "nerdctl": kind.ProviderWithNerdctl(""),
 	}
 	provider := kind.NewProvider(options[working.Name], kind.ProviderWithLogger(logger{messages}))
-	return &Kind{engine: working, image: image, name: name, directory: directory, provider: provider, lock: lock}, nil
+	return &Kind{engine: working, image: image, handlers: set, name: name, directory: directory, provider: provider, lock: lock}, nil
 }
 
 // Close lets go of the cluster's name.
 func (cluster *Kind) Close() error { return cluster.lock.Close() }
 
-// Find tells whether the cluster exists, ready for use, with the wanted image. A cluster of the name that is not ours is an error;
-// one of ours that was left half made, or that runs another image, is deleted.
+// Find tells whether the cluster exists, ready for use, with the wanted image and handlers. A cluster of the name that is not ours is an error;
+// one of ours that was left half made, or that is another than wanted, is deleted.
 func (cluster *Kind) Find(ctx context.Context) (bool, error) {
 	names, err := cluster.provider.List()
 	if err != nil {
@@ -99,7 +104,7 @@ func (cluster *Kind) Find(ctx context.Context) (bool, error) {
 	if missing || ours.Engine != cluster.engine.Name {
 		return false, fmt.Errorf("a kind cluster named %s exists that this project did not create; choose another name with -cluster-name, or delete it yourself", cluster.name)
 	}
-	if ours.Ready && ours.Image == cluster.image {
+	if ours.Ready && ours.Image == cluster.image && ours.Folder == cluster.handlers.Folder && slices.Equal(ours.Handlers, cluster.handlers.Names()) {
 		return true, nil
 	}
 	return false, cluster.Destroy(ctx)
@@ -166,7 +171,11 @@ func (cluster *Kind) CreateWithConfig(ctx context.Context, path string) (string,
 func (cluster *Kind) create(ctx context.Context, configuration *v1alpha4.Cluster) (string, error) {
 	configuration.KubeadmConfigPatches = append(configuration.KubeadmConfigPatches, cluster.engine.Host.KubeadmPatches()...)
 	configuration.ContainerdConfigPatches = append(configuration.ContainerdConfigPatches, cluster.engine.Host.ContainerdPatches()...)
-	ours := record{Engine: cluster.engine.Name, Image: cluster.image, Created: time.Now()}
+	cluster.addHandlers(configuration)
+	ours := record{
+		Engine: cluster.engine.Name, Image: cluster.image, Created: time.Now(),
+		Handlers: cluster.handlers.Names(), Folder: cluster.handlers.Folder,
+	}
 	if err := cluster.writeRecord(ours); err != nil {
 		return "", err
 	}
@@ -189,6 +198,22 @@ func (cluster *Kind) create(ctx context.Context, configuration *v1alpha4.Cluster
 	}
 	ours.Ready = true
 	return cluster.GetKubeconfig(), cluster.writeRecord(ours)
+}
+
+// addHandlers gives every node the runtime handlers.
+func (cluster *Kind) addHandlers(configuration *v1alpha4.Cluster) {
+	if cluster.handlers.Folder == "" {
+		return
+	}
+	configuration.ContainerdConfigPatches = append(configuration.ContainerdConfigPatches, cluster.handlers.ContainerdPatches()...)
+	if len(configuration.Nodes) == 0 {
+		configuration.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
+	}
+	for i := range configuration.Nodes {
+		configuration.Nodes[i].ExtraMounts = append(configuration.Nodes[i].ExtraMounts, v1alpha4.Mount{
+			HostPath: cluster.handlers.Folder, ContainerPath: handlers.Directory, Readonly: true,
+		})
+	}
 }
 
 // withOutput adds to an error of kind's the last words of the command that failed: its own text only quotes

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
 	"sharedpid/fixtures/testimages"
 	"sharedpid/helpers/cluster"
@@ -182,7 +183,7 @@ func deleteCluster(ctx context.Context, name string, printer *progress.Printer) 
 	if err != nil {
 		return err
 	}
-	ours, err := cluster.NewKind(working, name, "", func(string) {})
+	ours, err := cluster.NewKind(working, name, "", handlers.Set{}, func(string) {})
 	if err != nil {
 		return err
 	}
