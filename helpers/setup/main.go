@@ -9,7 +9,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
@@ -120,6 +127,15 @@ func buildLocally(ctx context.Context, root string, working *engine.Engine, prin
 	if err := checkSpace(directory, neededForBuild, "point XDG_CACHE_HOME to a larger disk"); err != nil {
 		return err
 	}
+	unlock, err := lockBuild(ctx, directory, printer)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// Another process may have built it while this one waited.
+	if reference, err := nodeimage.Reference(root); err != nil || working.HasImage(ctx, reference) {
+		return err
+	}
 	storage, err := working.Storage(ctx)
 	if err != nil {
 		return err
@@ -143,7 +159,36 @@ func buildLocally(ctx context.Context, root string, working *engine.Engine, prin
 	if err != nil {
 		return err
 	}
+	// An engine that cannot run the nodes says so now and not after the long build.
+	err = printer.Step(ctx, "check that "+working.Name+" runs privileged containers", func(ctx context.Context) error {
+		return checkPrivileged(ctx, working, built[slices.Index(testimages.Names(), "busybox")])
+	})
+	if err != nil {
+		return err
+	}
 	return nodeimage.Build(ctx, root, directory, working, built, printer.Step)
+}
+
+// checkPrivileged tries a container of the archive's image, under a name of our own that is removed again: the
+// archive's own names may be ones that the user has.
+func checkPrivileged(ctx context.Context, working *engine.Engine, archive string) error {
+	image, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		return err
+	}
+	tag, err := name.NewTag("localhost/sharedpid/privileged-check:latest")
+	if err != nil {
+		return err
+	}
+	renamed := archive + ".privileged-check"
+	if err := tarball.WriteToFile(renamed, tag, image); err != nil {
+		return err
+	}
+	if _, err := working.Output(ctx, "load", "--input", renamed); err != nil {
+		return err
+	}
+	defer working.Output(context.WithoutCancel(ctx), "rmi", tag.Name())
+	return working.CheckPrivileged(ctx, tag.Name())
 }
 
 // sweep deletes the clusters that have a record, and what a killed build left in the cache directory.
@@ -189,6 +234,22 @@ func deleteCluster(ctx context.Context, name string, printer *progress.Printer) 
 	}
 	defer ours.Close()
 	return printer.Step(ctx, "delete cluster "+name, ours.Destroy)
+}
+
+// lockBuild waits until no other process builds images, and returns how to let the next one.
+func lockBuild(ctx context.Context, directory string, printer *progress.Printer) (func() error, error) {
+	lock, err := os.OpenFile(filepath.Join(directory, "build.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	take := func() error { return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+	if take() == nil {
+		return lock.Close, nil
+	}
+	err = printer.Step(ctx, "wait for another process that builds images", func(ctx context.Context) error {
+		return wait.PollUntilContextCancel(ctx, time.Second, true, func(context.Context) (bool, error) { return take() == nil, nil })
+	})
+	return lock.Close, err
 }
 
 // checkSpace says clearly, before anything is built, that a disk is too small.
