@@ -9,6 +9,11 @@ import (
 	"sharedpid/helpers/pod"
 )
 
+var (
+	uidMismatchScene         = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml"}
+	uidMismatchUnsharedScene = Scene{Name: "uid-mismatch-unshared", Manifest: "uid-mismatch.yaml", Unshared: true}
+)
+
 var credentialTraits = []Trait{
 	{
 		ID:         "credentials/uid-mismatch-denies",

@@ -9,6 +9,8 @@ import (
 	"sharedpid/helpers/pod"
 )
 
+var fileModesScene = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
+
 var filesystemTraits = []Trait{
 	{
 		ID:         "filesystem/config-through-proc-root",

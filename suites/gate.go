@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -51,7 +52,9 @@ type gate struct {
 
 	configuration *rest.Config
 	kind          *cluster.Kind // nil on an existing cluster
-	scenes        *scenes
+	subjects      []subject
+	scenes        *scenes // nil before there are Pods and after they are removed
+	turns         *turns
 }
 
 // Conform obtains a cluster, decides the selected traits as features of the test, leaves reports, and cleans up.
@@ -66,7 +69,7 @@ func Conform(t *testing.T, options Options, terminal io.Writer) int {
 		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-deletionTime), errors.New("the time of go test's -timeout is over"))
 		defer cancel()
 	}
-	g := &gate{options: options, printer: progress.NewPrinter(terminal), run: newRun(options)}
+	g := &gate{options: options, printer: progress.NewPrinter(terminal), run: newRun(options), turns: newTurns(options.Parallel)}
 	if err := reports.CheckDirectory(options.ReportDirectory); err != nil {
 		t.Error(err)
 		fmt.Fprintln(terminal, "error:", err)
@@ -127,34 +130,30 @@ func (g *gate) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var node *corev1.Node
-	g.phase("node ready", func() { node, err = cluster.ReadyNode(ctx, client) })
+	var nodes []corev1.Node
+	g.phase("node ready", func() { nodes, err = cluster.ReadyNodes(ctx, client) })
 	if err != nil {
 		return err
 	}
-	images, err := g.images(node)
-	if err != nil {
+	if nodes, err = selectNodes(nodes, g.options.Nodes); err != nil {
 		return err
 	}
-	g.run.Images = images
-	subject := describeNode(node)
-	g.run.Subjects = append(g.run.Subjects, subject)
-	for i := range g.run.Plan {
-		g.run.Plan[i].Subject = subject.ID
+	if g.run.Images, err = g.images(nodes[0]); err != nil {
+		return err
 	}
-	g.scenes = &scenes{
-		client: client, run: g.run.ID, node: node.Labels[corev1.LabelHostname], images: images,
-		started: map[string]func() (*pod.Pod, error){},
+	g.subjects = subjects(nodes, g.options.RuntimeClasses)
+	g.run.Subjects, g.run.Plan = nil, nil
+	for _, subject := range g.subjects {
+		g.run.Subjects = append(g.run.Subjects, subject.Subject)
+		for _, trait := range g.options.Selected {
+			g.run.Plan = append(g.run.Plan, reports.Planned{Trait: trait.ID, Subject: subject.ID})
+		}
 	}
-	return g.write()
-}
-
-func describeNode(node *corev1.Node) reports.Subject {
-	info := node.Status.NodeInfo
-	return reports.Subject{
-		ID: node.Name, Node: node.Name, Runtime: info.ContainerRuntimeVersion, Kubelet: info.KubeletVersion,
-		Kernel: info.KernelVersion, OSImage: info.OSImage, Architecture: info.Architecture,
+	if err := g.write(); err != nil {
+		return err
 	}
+	g.scenes, err = newScenes(ctx, client, g.run.ID, g.run.Images, g.options.Parallel)
+	return err
 }
 
 // obtain reaches the existing cluster that was asked for, or finds or creates ours.
@@ -226,7 +225,7 @@ func (g *gate) findOrCreate(ctx context.Context, working *engine.Engine, image s
 }
 
 // images resolves the test images: the local ones where the node holds them, otherwise from a registry.
-func (g *gate) images(node *corev1.Node) (map[string]string, error) {
+func (g *gate) images(node corev1.Node) (map[string]string, error) {
 	sources := g.options.Images
 	root, err := nodeimage.Root()
 	if err == nil {
@@ -243,83 +242,116 @@ func (g *gate) images(node *corev1.Node) (map[string]string, error) {
 	return sources.Resolve(root)
 }
 
-func holds(node *corev1.Node, reference string) bool {
+func holds(node corev1.Node, reference string) bool {
 	return slices.ContainsFunc(node.Status.Images, func(image corev1.ContainerImage) bool {
 		return slices.Contains(image.Names, reference)
 	})
 }
 
-// decide runs every selected trait as a feature of the framework, all at once: Pods are created side by side, and
-// each trait waits for its own.
+// decide runs every selected trait as a feature of the framework, side by side under the limit of turns. Pods are
+// created ahead, in the order in which the traits come.
 func (g *gate) decide(ctx context.Context, t *testing.T) {
+	ordered := inOrderOfCost(g.options.Selected)
 	g.phase("profile "+g.options.Profile, func() {
-		for _, trait := range g.options.Selected {
-			for _, scene := range trait.Scenes {
-				g.scenes.start(ctx, scene)
+		for _, subject := range g.subjects {
+			for _, trait := range ordered {
+				for _, scene := range trait.Scenes {
+					if !scene.Later {
+						g.scenes.start(ctx, scene, subject)
+					}
+				}
 			}
 		}
 		var all []types.Feature
-		for _, trait := range g.options.Selected {
-			all = append(all, g.feature(ctx, trait))
+		for order, trait := range ordered {
+			all = append(all, g.feature(ctx, trait, order))
 		}
 		env.NewWithConfig(g.options.Framework).TestInParallel(t, all...)
 	})
 }
 
-// feature is a trait as the framework knows it, with one assessment for the subject.
-func (g *gate) feature(ctx context.Context, trait Trait) types.Feature {
-	subject := g.run.Subjects[0].ID
+// inOrderOfCost puts the traits that wait for the kubelet before those that only look.
+func inOrderOfCost(traits []Trait) []Trait {
+	ordered := slices.Clone(traits)
+	slices.SortStableFunc(ordered, func(a, b Trait) int {
+		switch {
+		case a.Slow == b.Slow:
+			return 0
+		case a.Slow:
+			return -1
+		}
+		return 1
+	})
+	return ordered
+}
+
+// feature is a trait as the framework knows it, with one assessment for each subject.
+func (g *gate) feature(ctx context.Context, trait Trait, order int) types.Feature {
 	feature := features.New(trait.ID)
 	for key, values := range trait.labels() {
 		for _, value := range values {
 			feature.WithLabel(key, value)
 		}
 	}
-	return feature.Assess(subject, func(step context.Context, t *testing.T, _ *envconf.Config) context.Context {
-		result := g.judge(ctx, trait, subject)
-		if ctx.Err() != nil && result.Verdict == reports.Inconclusive {
-			// A look that the end of the run cut short is no result: the trait stays "not run".
-			t.Error("inconclusive: the run was interrupted before the trait was decided")
+	for _, subject := range g.subjects {
+		feature.Assess(subject.ID, func(step context.Context, t *testing.T, _ *envconf.Config) context.Context {
+			if g.turns.take(ctx, order) == nil {
+				g.assess(ctx, t, trait, subject)
+				g.turns.give()
+			}
 			return step
-		}
-		g.add(t, result)
-		switch result.Verdict {
-		case reports.Nonconformant:
-			t.Error(result.Reason)
-		case reports.Inconclusive:
-			t.Error("inconclusive: " + result.Reason)
-		case reports.Unsupported:
-			t.Skip(result.Reason)
-		}
-		return step
-	}).Feature()
+		})
+	}
+	return feature.Feature()
 }
 
-// judge looks at one trait and comes to its verdict.
-func (g *gate) judge(ctx context.Context, trait Trait, subject string) reports.Result {
+// assess decides a trait on a subject and tells the test how it ended.
+func (g *gate) assess(ctx context.Context, t *testing.T, trait Trait, subject subject) {
+	result := g.judge(ctx, trait, subject)
+	if ctx.Err() != nil && result.Verdict == reports.Inconclusive {
+		// A look that the end of the run cut short is no result: the trait stays "not run".
+		t.Error("inconclusive: the run was interrupted before the trait was decided")
+		return
+	}
+	g.add(t, result)
+	switch result.Verdict {
+	case reports.Nonconformant:
+		t.Error(result.Reason)
+	case reports.Inconclusive:
+		t.Error("inconclusive: " + result.Reason)
+	case reports.Unsupported:
+		t.Skip(result.Reason)
+	}
+}
+
+// traitTime is how long one trait may take: what has not shown itself by then is inconclusive.
+const traitTime = 2 * time.Minute
+
+// judge looks at one trait on one subject and comes to its verdict.
+func (g *gate) judge(ctx context.Context, trait Trait, subject subject) reports.Result {
 	start := time.Now()
 	result := reports.Result{
-		Trait: trait.ID, Subject: subject, Statement: trait.Statement, Profile: string(trait.Profile),
+		Trait: trait.ID, Subject: subject.ID, Statement: trait.Statement, Profile: string(trait.Profile),
 		Documented: trait.Documented, Article: trait.Article, Sources: trait.Sources,
-		Start: start.UTC(), Evidence: []reports.Evidence{},
+		Start: start.UTC(), Evidence: []reports.Evidence{}, Namespace: g.scenes.namespace,
 	}
-	if len(trait.Scenes) > 0 {
-		result.Namespace = g.scenes.namespace(trait.Scenes[0])
-	}
+	var requests atomic.Int64
+	counted := pod.CountRequests(ctx, &requests)
 	result.Verdict, result.Reason = verdict(func(assert gomega.Gomega) error {
-		return trait.Check(ctx, &Stage{scenes: g.scenes, result: &result}, assert)
+		limited, cancel := context.WithTimeoutCause(counted, traitTime, fmt.Errorf("the trait was not decided within %s", traitTime))
+		defer cancel()
+		return trait.Check(limited, &Stage{scenes: g.scenes, subject: subject, result: &result}, assert)
 	})
 	if result.Verdict == reports.Nonconformant {
 		result.Expected, result.Observed = trait.Statement, result.Reason
 	}
-	if result.Verdict == reports.Inconclusive {
-		result.Cause, result.NextStep = explain(result.Reason)
-	}
-	if result.Verdict != reports.Conformant && ctx.Err() == nil {
-		for _, scene := range trait.Scenes {
-			result.Diagnosis += g.scenes.client.Diagnose(ctx, g.scenes.namespace(scene))
+	if result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive {
+		result.Cause, result.NextStep = explain(trait, result.Verdict, result.Reason)
+		if ctx.Err() == nil {
+			result.Diagnosis = g.scenes.diagnose(ctx, trait, subject)
 		}
 	}
+	result.Requests = int(requests.Load())
 	result.Seconds = time.Since(start).Seconds()
 	return result
 }
@@ -341,6 +373,9 @@ func verdict(check func(gomega.Gomega) error) (decided reports.Verdict, reason s
 	}()
 	assert := gomega.NewGomega(func(message string, _ ...int) { panic(failure(message)) })
 	if err := check(assert); err != nil {
+		if reason := unsupported(""); errors.As(err, &reason) {
+			return reports.Unsupported, string(reason)
+		}
 		return reports.Inconclusive, err.Error()
 	}
 	return reports.Conformant, "observed as stated"
@@ -362,7 +397,17 @@ func (g *gate) write() error {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	g.run.Seconds = time.Since(g.run.Start).Seconds()
+	g.run.PeakMemoryBytes = peakMemory()
 	return reports.Write(g.options.ReportDirectory, g.run)
+}
+
+// peakMemory is the largest resident set of this process so far, in bytes; see getrusage(2).
+func peakMemory() int64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return usage.Maxrss << 10
 }
 
 // cleanUp removes what the run made, once: its cluster, or its namespaces on a cluster that stays. It says what

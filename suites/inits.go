@@ -13,6 +13,11 @@ import (
 	"sharedpid/reports"
 )
 
+var (
+	systemdScene         = Scene{Name: "systemd", Manifest: "systemd-shared.yaml"}
+	systemdUnsharedScene = Scene{Name: "systemd-unshared", Manifest: "systemd-unshared.yaml", Unshared: true}
+)
+
 var initTraits = []Trait{
 	{
 		ID:         "inits/systemd-refuses",
@@ -75,7 +80,7 @@ func systemdRefusal(ctx context.Context, stage *Stage) (refusal, error) {
 		return refusal{}, fmt.Errorf("systemd's last words: %w", err)
 	}
 	exitCode := int(seen.exitCode)
-	stage.record(systemdScene, reports.Evidence{
+	stage.Record(systemdScene, reports.Evidence{
 		Title: "systemd's last words", Where: scene.Name + "/systemd", Command: "kubectl logs --previous",
 		Output: seen.words, ExitCode: &exitCode,
 	}, reports.Evidence{

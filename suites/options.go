@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -29,6 +30,9 @@ type Options struct {
 	Images          testimages.Sources
 	Keep            bool
 	List            bool
+	Parallel        int      // how many traits are decided at once
+	RuntimeClasses  []string // to decide the traits under, instead of the nodes' own runtime
+	Nodes           []string // to decide the traits on, instead of all
 
 	Framework  *envconf.Config // what the framework's own flags say
 	Kubeconfig string          // of an existing cluster
@@ -50,7 +54,7 @@ func (values *repeated) Set(value string) error { *values = append(*values, valu
 func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	var options Options
 	names := []string{
-		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list",
+		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "runtime-class", "node",
 		"kubeconfig", "context", "labels", "skip-labels", "feature", "skip-features", "assess", "dry-run",
 	}
 	flags.StringVar(&options.Profile, "profile", string(Article), "traits to decide: `article`, core or full")
@@ -63,6 +67,10 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	options.Images.AddFlags(flags)
 	flags.BoolVar(&options.Keep, "keep", false, "keep the created cluster; the next run uses it again")
 	flags.BoolVar(&options.List, "list", false, "print the selected traits and exit")
+	// The framework has a flag of this name as well, a switch, and leaves one that is defined alone.
+	flags.IntVar(&options.Parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits are decided at once: a `number`")
+	flags.Var((*repeated)(&options.RuntimeClasses), "runtime-class", "`name` of a RuntimeClass to decide the traits under (repeatable; default: the nodes' own runtime)")
+	flags.Var((*repeated)(&options.Nodes), "node", "`name` of a node to decide the traits on (repeatable; default: every node that takes Pods)")
 	flags.Usage = func() {
 		fmt.Fprint(help, "Decides how Pods with a shared process namespace behave, on a kind cluster or an existing one.\n"+
 			"Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive.\n\nFlags:\n")
@@ -84,6 +92,9 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	}
 	if flags.NArg() > 0 {
 		return options, fmt.Errorf("unexpected argument %q; -h shows the flags", flags.Arg(0))
+	}
+	if options.Parallel < 1 {
+		return options, fmt.Errorf("flag -parallel: %d traits at once decide nothing; give 1 or more", options.Parallel)
 	}
 	options.Kubeconfig, options.Context = framework.Kubeconfig(), framework.KubeContext()
 	if err := options.configure(framework); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,110 +16,180 @@ import (
 	"sharedpid/helpers/pod"
 )
 
-// Scene is a manifest as it is put on the cluster for the traits that name it, in a namespace of its own.
+// Scene is the Pod of a manifest as it is put on the cluster for the traits that name it, once for each subject.
 // Traits that only look share a scene; a trait that changes its Pod has one of its own.
 type Scene struct {
-	Name     string
-	Manifest string
-	Unshared bool // the manifest's Pod without shareProcessNamespace: the control
+	Name     string            // of the Pod
+	Manifest string            // file in fixtures
+	Unshared bool              // the Pod without shareProcessNamespace: the control
+	Change   func(*corev1.Pod) // what else differs from the manifest, nil for nothing
+	// Later leaves the Pod to be created by the first trait that asks for it, and not ahead of all traits.
+	Later bool
 }
 
+// The article's Pod, which most traits look at, and its control.
 var (
-	articleScene             = Scene{Name: "article", Manifest: "share-process-namespace.yaml"}
-	articleUnsharedScene     = Scene{Name: "article-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
-	reloadScene              = Scene{Name: "reload", Manifest: "share-process-namespace.yaml"}
-	uidMismatchScene         = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml"}
-	uidMismatchUnsharedScene = Scene{Name: "uid-mismatch-unshared", Manifest: "uid-mismatch.yaml", Unshared: true}
-	fileModesScene           = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
-	systemdScene             = Scene{Name: "systemd", Manifest: "systemd-shared.yaml"}
-	systemdUnsharedScene     = Scene{Name: "systemd-unshared", Manifest: "systemd-unshared.yaml", Unshared: true}
+	articleScene         = Scene{Name: "article", Manifest: "share-process-namespace.yaml"}
+	articleUnsharedScene = Scene{Name: "article-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
 )
 
 const (
-	runLabel   = "sharedpid/run"
-	ownerLabel = "app.kubernetes.io/managed-by"
-	owner      = "sharedpid"
+	runLabel     = "sharedpid/run"
+	expiresLabel = "sharedpid/expires" // Unix time after which a run cannot be alive any more
+	ownerLabel   = "app.kubernetes.io/managed-by"
+	owner        = "sharedpid"
 )
 
-// scenes puts scenes on the cluster, each once, all side by side.
+// scenes are where all Pods of a run are: one namespace on the cluster.
 type scenes struct {
-	client *pod.Client
-	run    string            // id of the run, part of every namespace's name
-	node   string            // name of the node that Pods are put on
-	images map[string]string // reference of each test image
+	client    *pod.Client
+	watch     *pod.Watch
+	run       string // id of the run
+	namespace string
+	images    map[string]string // reference of each test image
+	places    chan struct{}     // held by a Pod that is coming up, so that a node is not asked for all at once
 
 	mutex   sync.Mutex
-	started map[string]func() (*pod.Pod, error)
+	started map[string]func() (*pod.Pod, error) // by Pod name
+	shared  map[string]func() error             // creates a manifest's other objects, by name
 }
 
-// start begins to create the scene unless it was begun before, and returns how to wait for its Pod.
-func (scenes *scenes) start(ctx context.Context, scene Scene) func() (*pod.Pod, error) {
+// newScenes makes the run's namespace and watches it until ctx ends.
+func newScenes(ctx context.Context, client *pod.Client, run string, images map[string]string, parallel int) (*scenes, error) {
+	scenes := &scenes{
+		client: client, run: run, namespace: "sharedpid-" + run, images: images, places: make(chan struct{}, parallel),
+		started: map[string]func() (*pod.Pod, error){}, shared: map[string]func() error{},
+	}
+	if err := scenes.createNamespace(ctx, scenes.namespace, "privileged"); err != nil {
+		return scenes, err
+	}
+	var err error
+	scenes.watch, err = client.Watch(ctx, scenes.namespace)
+	return scenes, err
+}
+
+// createNamespace creates a namespace of the run that enforces a level of the Pod Security Standards.
+func (scenes *scenes) createNamespace(ctx context.Context, name, level string) error {
+	_, err := scenes.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: name,
+		Labels: map[string]string{
+			runLabel: scenes.run, ownerLabel: owner, expiresLabel: fmt.Sprint(time.Now().Add(24 * time.Hour).Unix()),
+			"pod-security.kubernetes.io/enforce": level,
+		},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// start begins to create a scene's Pod on a subject unless it was begun before, and returns how to wait for it.
+func (scenes *scenes) start(ctx context.Context, scene Scene, subject subject) func() (*pod.Pod, error) {
 	scenes.mutex.Lock()
 	defer scenes.mutex.Unlock()
-	if started, found := scenes.started[scene.Name]; found {
+	name := scene.Name + subject.suffix
+	if started, found := scenes.started[name]; found {
 		return started
 	}
-	started := sync.OnceValues(func() (*pod.Pod, error) { return scenes.create(ctx, scene) })
-	scenes.started[scene.Name] = started
+	started := sync.OnceValues(func() (*pod.Pod, error) { return scenes.create(ctx, scene, subject) })
+	scenes.started[name] = started
 	go started()
 	return started
 }
 
-func (scenes *scenes) namespace(scene Scene) string {
-	return "sharedpid-" + scenes.run + "-" + scene.Name
-}
-
-func (scenes *scenes) create(ctx context.Context, scene Scene) (*pod.Pod, error) {
+func (scenes *scenes) create(ctx context.Context, scene Scene, subject subject) (*pod.Pod, error) {
 	objects, err := fixtures.Manifest(scene.Manifest)
 	if err != nil {
 		return nil, err
 	}
-	namespace := scenes.namespace(scene)
-	_, err = scenes.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: namespace,
-		Labels: map[string]string{
-			runLabel: scenes.run, ownerLabel: owner,
-			// Added capabilities and privileged containers need this level of Pod Security admission.
-			"pod-security.kubernetes.io/enforce": "privileged",
-		},
-	}}, metav1.CreateOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("namespace %s: %w", namespace, err)
+	select {
+	case scenes.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
 	var created *pod.Pod
 	for _, object := range objects {
 		switch object := object.(type) {
 		case *corev1.Secret:
-			_, err = scenes.client.CoreV1().Secrets(namespace).Create(ctx, object, metav1.CreateOptions{})
+			err = scenes.createShared("secret/"+object.Name, func() error {
+				_, err := scenes.client.CoreV1().Secrets(scenes.namespace).Create(ctx, object, metav1.CreateOptions{})
+				return err
+			})
 		case *corev1.ConfigMap:
-			_, err = scenes.client.CoreV1().ConfigMaps(namespace).Create(ctx, object, metav1.CreateOptions{})
+			err = scenes.createShared("configmap/"+object.Name, func() error {
+				_, err := scenes.client.CoreV1().ConfigMaps(scenes.namespace).Create(ctx, object, metav1.CreateOptions{})
+				return err
+			})
 		case *corev1.Pod:
-			object.Namespace = namespace
-			created, err = scenes.client.Create(ctx, scenes.adapt(object, scene))
+			created, err = scenes.client.Create(ctx, scenes.watch, scenes.adapt(object, scene, subject))
 		default:
 			err = fmt.Errorf("manifest %s: a %T is not expected", scene.Manifest, object)
 		}
 		if err != nil {
+			<-scenes.places
 			return nil, err
 		}
 	}
+	go func() {
+		defer func() { <-scenes.places }()
+		// How it ends is the matter of the traits that wait for it.
+		_ = created.Wait(ctx, "a start", 30*time.Second, begun)
+	}()
 	return created, nil
 }
 
-// adapt makes the Pod of a manifest the Pod of a scene: its node, its images, and for a control no sharing.
-func (scenes *scenes) adapt(manifest *corev1.Pod, scene Scene) *corev1.Pod {
+// begun tells whether a Pod no longer costs what its start does.
+func begun(status *corev1.Pod) bool { return status == nil || status.Status.Phase != corev1.PodPending }
+
+// createShared creates an object that several scenes of one manifest use, once.
+func (scenes *scenes) createShared(name string, create func() error) error {
+	scenes.mutex.Lock()
+	once, found := scenes.shared[name]
+	if !found {
+		once = sync.OnceValue(create)
+		scenes.shared[name] = once
+	}
+	scenes.mutex.Unlock()
+	if err := once(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// adapt makes the Pod of a manifest the Pod of a scene on a subject.
+func (scenes *scenes) adapt(manifest *corev1.Pod, scene Scene, subject subject) *corev1.Pod {
 	adapted := manifest.DeepCopy()
-	adapted.Spec.NodeSelector = map[string]string{corev1.LabelHostname: scenes.node}
+	adapted.Namespace, adapted.Name = scenes.namespace, scene.Name+subject.suffix
+	scenes.adaptSpec(&adapted.Spec, subject)
 	if scene.Unshared {
 		adapted.Spec.ShareProcessNamespace = nil
 	}
-	for i := range adapted.Spec.Containers {
-		image, _, _ := strings.Cut(adapted.Spec.Containers[i].Image, ":")
-		if reference, found := scenes.images[image]; found {
-			adapted.Spec.Containers[i].Image = reference
-		}
+	if scene.Change != nil {
+		scene.Change(adapted)
 	}
 	return adapted
+}
+
+// adaptSpec puts a Pod on the subject's node, under its RuntimeClass, with the images of the run.
+func (scenes *scenes) adaptSpec(spec *corev1.PodSpec, subject subject) {
+	spec.NodeSelector = map[string]string{corev1.LabelHostname: subject.hostname}
+	if subject.RuntimeClass != "" {
+		spec.RuntimeClassName = &subject.RuntimeClass
+	}
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			containers[i].Image = scenes.image(containers[i].Image)
+		}
+	}
+}
+
+// image returns the run's reference of a test image by the name that manifests call it.
+func (scenes *scenes) image(familiar string) string {
+	name, _, _ := strings.Cut(familiar, ":")
+	if reference, found := scenes.images[name]; found {
+		return reference
+	}
+	return familiar
 }
 
 // remove deletes the namespaces of the run and waits until they are gone. It returns the names of those that are left.
@@ -152,4 +223,24 @@ func removeNamespaces(ctx context.Context, client *pod.Client, selector metav1.L
 			return left, err
 		}
 	}
+}
+
+// diagnose gathers the state of the Pods that a trait looked at on a subject, as far as they were created.
+func (scenes *scenes) diagnose(ctx context.Context, trait Trait, subject subject) string {
+	var text strings.Builder
+	for _, scene := range trait.Scenes {
+		scenes.mutex.Lock()
+		started, found := scenes.started[scene.Name+subject.suffix]
+		scenes.mutex.Unlock()
+		if !found {
+			continue
+		}
+		created, err := started()
+		if err != nil {
+			fmt.Fprintf(&text, "Pod %s: %v\n", scene.Name, err)
+			continue
+		}
+		text.WriteString(created.Diagnose(ctx))
+	}
+	return text.String()
 }

@@ -12,6 +12,8 @@ import (
 	"sharedpid/helpers/process"
 )
 
+var reloadScene = Scene{Name: "reload", Manifest: "share-process-namespace.yaml"}
+
 var signalTraits = []Trait{
 	{
 		ID:         "signals/hup-respawns-workers",

@@ -11,23 +11,29 @@ import (
 	"sharedpid/reports"
 )
 
-// Stage is where a trait's check finds its Pods and leaves what it saw.
+// Stage is where a trait's check finds the Pods of one subject and leaves what it saw.
 type Stage struct {
-	scenes *scenes
-	result *reports.Result
+	scenes  *scenes
+	subject subject
+	result  *reports.Result
 }
 
 // Pod returns the Pod of a scene once the named containers run.
 func (stage *Stage) Pod(ctx context.Context, scene Scene, containers ...string) (*pod.Pod, error) {
-	created, err := stage.scenes.start(ctx, scene)()
+	created, err := stage.scenes.start(ctx, scene, stage.subject)()
 	if err != nil {
 		return nil, err
 	}
 	return created, created.WaitRunning(ctx, containers...)
 }
 
-// record keeps evidence: of the control when the Pod is a scene's that does not share.
-func (stage *Stage) record(scene Scene, evidence ...reports.Evidence) {
+// unsupported is the error of a check that has found out that the platform cannot have its trait.
+type unsupported string
+
+func (reason unsupported) Error() string { return string(reason) }
+
+// Record keeps evidence: of the control when the Pod is a scene's that does not share.
+func (stage *Stage) Record(scene Scene, evidence ...reports.Evidence) {
 	if scene.Unshared {
 		stage.result.Control = append(stage.result.Control, evidence...)
 	} else {
@@ -49,7 +55,7 @@ func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title
 	if err != nil {
 		return process.Snapshot{}, fmt.Errorf("container %s: %w", container, err)
 	}
-	stage.record(scene, reports.Evidence{
+	stage.Record(scene, reports.Evidence{
 		Title: title, Where: looked.Name + "/" + container, Command: "ps", Processes: rows(snapshot),
 	})
 	return snapshot, nil
@@ -63,7 +69,7 @@ func (stage *Stage) Look(ctx context.Context, scene Scene, container, title stri
 	}
 	observations, err := looked.Look(ctx, container, commands...)
 	for _, observation := range observations {
-		stage.record(scene, reports.Evidence{
+		stage.Record(scene, reports.Evidence{
 			Title: title, Where: looked.Name + "/" + container, Command: observation.Command,
 			Output: observation.Output, ExitCode: &observation.ExitCode, Errno: observation.Errno(),
 		})

@@ -36,10 +36,20 @@ type Trait struct {
 	Documented bool     // the article claims it
 	Article    string   // the accurate statement where the article is loose
 	Sources    []string // what the statement follows from: KEP, man page, specification
-	Scenes     []Scene  // the Pods that Check looks at
+	Scenes     []Scene  // the Pods that Check looks at, created ahead
+	Slow       bool     // Check waits for the kubelet to act, so it is begun before those that only look
 	// Check looks and asserts. A failed assertion makes the trait nonconformant; an error means that it could
 	// not be looked at, and makes it inconclusive.
 	Check func(ctx context.Context, stage *Stage, g gomega.Gomega) error
+	// Causes say what probably lies behind a failure of this trait; the first that fits counts.
+	Causes []Cause
+}
+
+// Cause is what probably lies behind a failure whose reason holds certain words, and what a person does next.
+type Cause struct {
+	Words    string // part of the reason, empty for any
+	Cause    string
+	NextStep string
 }
 
 // Group is the part of the id before the slash, and the name of the file that the trait stands in.

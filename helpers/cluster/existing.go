@@ -42,24 +42,24 @@ func Version(ctx context.Context, configuration *rest.Config) (string, error) {
 	return version.GitVersion, ctx.Err()
 }
 
-// ReadyNode waits for a node that is ready and takes Pods, and returns the first by name.
-func ReadyNode(ctx context.Context, client kubernetes.Interface) (*corev1.Node, error) {
+// ReadyNodes waits for a node that is ready and takes ordinary Pods, and returns all that do, in the order of their
+// names.
+func ReadyNodes(ctx context.Context, client kubernetes.Interface) ([]corev1.Node, error) {
 	last := "no node"
-	var ready *corev1.Node
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+	var ready []corev1.Node
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err
 		}
-		for i, node := range nodes.Items {
+		for _, node := range nodes.Items {
 			if why := unusable(node); why != "" {
 				last = node.Name + " " + why
 				continue
 			}
-			ready = &nodes.Items[i]
-			return true, nil
+			ready = append(ready, node)
 		}
-		return false, nil
+		return len(ready) > 0, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("no node takes Pods: %w; last seen: %s", err, last)

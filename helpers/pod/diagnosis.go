@@ -8,31 +8,28 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Diagnose gathers what a person asks for first when a Pod misbehaved: state, events and logs of a namespace. What
-// cannot be had is named in the text.
-func (client *Client) Diagnose(ctx context.Context, namespace string) string {
+// Diagnose gathers what a person asks for first when a Pod misbehaved: its state, events and logs. What cannot
+// be had is named in the text.
+func (pod *Pod) Diagnose(ctx context.Context) string {
 	var text strings.Builder
-	pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	status, err := pod.Status(ctx)
 	if err != nil {
-		return fmt.Sprintf("namespace %s: %v\n", namespace, err)
+		return fmt.Sprintf("Pod %s/%s: %v\n", pod.Namespace, pod.Name, err)
 	}
-	for i := range pods.Items {
-		pod := &pods.Items[i]
-		fmt.Fprintf(&text, "Pod %s/%s on %s: %s\n", namespace, pod.Name, pod.Spec.NodeName, describe(pod))
-		for _, container := range pod.Spec.Containers {
-			logs, err := (&Pod{client, namespace, pod.Name}).Logs(ctx, container.Name, false)
-			if err != nil {
-				logs = err.Error()
-			}
-			fmt.Fprintf(&text, "logs of %s:\n%s\n", container.Name, strings.TrimSpace(logs))
+	fmt.Fprintf(&text, "Pod %s/%s on %s: %s\n", pod.Namespace, pod.Name, status.Spec.NodeName, describe(status))
+	for _, container := range status.Spec.Containers {
+		logs, err := pod.Logs(ctx, container.Name, false)
+		if err != nil {
+			logs = err.Error()
 		}
+		fmt.Fprintf(&text, "logs of %s:\n%s\n", container.Name, strings.TrimSpace(logs))
 	}
-	events, err := client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{})
+	events, err := pod.client.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + pod.Name})
 	if err != nil {
-		return text.String() + err.Error()
+		return text.String() + err.Error() + "\n"
 	}
 	for _, event := range events.Items {
-		fmt.Fprintf(&text, "event %s %s: %s: %s\n", event.Type, event.InvolvedObject.Name, event.Reason, event.Message)
+		fmt.Fprintf(&text, "event %s: %s: %s\n", event.Type, event.Reason, event.Message)
 	}
 	return text.String()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type Client struct {
 func NewClient(configuration *rest.Config) (*Client, error) {
 	configuration = rest.CopyConfig(configuration)
 	configuration.QPS = -1
+	configuration.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{next} })
 	clientset, err := kubernetes.NewForConfig(configuration)
 	if err != nil {
 		return nil, err
@@ -45,12 +47,13 @@ func NewClient(configuration *rest.Config) (*Client, error) {
 // Pod is one Pod of a cluster.
 type Pod struct {
 	client          *Client
+	watch           *Watch
 	Namespace, Name string
 }
 
-// Create creates the Pod. Right after a namespace is made its default service account may be missing, and
+// Create creates the Pod, in the namespace that is watched. Right after a namespace is made its default service account may be missing, and
 // Pods are refused until it is there: that is waited for.
-func (client *Client) Create(ctx context.Context, pod *corev1.Pod) (*Pod, error) {
+func (client *Client) Create(ctx context.Context, watch *Watch, pod *corev1.Pod) (*Pod, error) {
 	var refused error
 	err := wait.PollUntilContextTimeout(ctx, interval, 30*time.Second, true, func(ctx context.Context) (bool, error) {
 		_, err := client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
@@ -66,7 +69,7 @@ func (client *Client) Create(ctx context.Context, pod *corev1.Pod) (*Pod, error)
 	if err != nil {
 		return nil, fmt.Errorf("create Pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
-	return &Pod{client: client, Namespace: pod.Namespace, Name: pod.Name}, nil
+	return &Pod{client: client, watch: watch, Namespace: pod.Namespace, Name: pod.Name}, nil
 }
 
 // Status returns the Pod as the API has it now.
@@ -74,31 +77,74 @@ func (pod *Pod) Status(ctx context.Context) (*corev1.Pod, error) {
 	return pod.client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 }
 
-// Wait polls until done is satisfied with the Pod. The error says what was waited for and the last state seen; a
-// Pod that can never run (image, configuration, scheduling) ends the wait at once.
+// Wait waits until done is satisfied with the Pod; done is given nil once the Pod is gone. The error says what was
+// waited for, the last state seen, and what the events say of a sandbox that does not come up. A Pod that can
+// never run (image, configuration, runtime handler) ends the wait at once.
 func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool) error {
-	last := "never seen"
-	err := wait.PollUntilContextTimeout(ctx, interval, timeout, true, func(ctx context.Context) (bool, error) {
-		status, err := pod.Status(ctx)
-		if err != nil {
-			return false, err
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not within %s", timeout))
+	defer cancel()
+	// What keeps a sandbox from coming up is found in events only.
+	events := time.NewTicker(2 * time.Second)
+	defer events.Stop()
+	var seen bool
+	var status *corev1.Pod
+	for {
+		var changed <-chan struct{}
+		status, changed = pod.watch.state(pod.Name)
+		seen = seen || status != nil
+		if seen && done(status) {
+			return nil
 		}
-		last = describe(status)
-		if done(status) {
-			return true, nil
+		err := hopeless(status)
+		if err == nil {
+			select {
+			case <-changed:
+				continue
+			case <-events.C:
+				if err = pod.sandboxError(ctx, status); err == nil || !hopelessSandbox(err) {
+					continue
+				}
+			case <-ctx.Done():
+				// The last words are worth a request of their own after the time is over.
+				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+				defer cancel()
+				err = context.Cause(ctx)
+				if sandbox := pod.sandboxError(late, status); sandbox != nil {
+					err = fmt.Errorf("%w: %w", err, sandbox)
+				}
+			}
 		}
-		return false, hopeless(status)
-	})
-	if err != nil {
-		return fmt.Errorf("Pod %s/%s, waiting for %s: %w; last seen: %s", pod.Namespace, pod.Name, what, err, last)
+		return fmt.Errorf("Pod %s/%s, waiting for %s: %w; last seen: %s", pod.Namespace, pod.Name, what, err, describe(status))
 	}
-	return nil
+}
+
+// sandboxError returns what the latest event says of a Pod whose sandbox does not come up, nil when none does.
+func (pod *Pod) sandboxError(ctx context.Context, status *corev1.Pod) error {
+	if status == nil || status.Status.Phase != corev1.PodPending {
+		return nil
+	}
+	events, err := pod.client.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{
+		FieldSelector: "involvedObject.name=" + pod.Name + ",reason=FailedCreatePodSandBox",
+	})
+	if err != nil || len(events.Items) == 0 {
+		return nil
+	}
+	return errors.New(events.Items[len(events.Items)-1].Message)
+}
+
+// hopelessSandbox tells whether no retry can bring the sandbox up: the node has no such runtime handler, in
+// containerd's and CRI-O's words.
+func hopelessSandbox(err error) bool {
+	return strings.Contains(err.Error(), "no runtime for") || strings.Contains(err.Error(), "failed to find runtime handler")
 }
 
 // WaitRunning waits until the named containers run.
 func (pod *Pod) WaitRunning(ctx context.Context, containers ...string) error {
 	what := "containers " + strings.Join(containers, ", ") + " to run"
 	return pod.Wait(ctx, what, 60*time.Second, func(status *corev1.Pod) bool {
+		if status == nil {
+			return false
+		}
 		for _, name := range containers {
 			if Container(status, name).State.Running == nil {
 				return false
@@ -108,9 +154,9 @@ func (pod *Pod) WaitRunning(ctx context.Context, containers ...string) error {
 	})
 }
 
-// Container returns the status of the named container, empty while the kubelet has not reported one.
+// Container returns the status of the named container of any kind, empty while the kubelet has not reported one.
 func Container(pod *corev1.Pod, name string) corev1.ContainerStatus {
-	for _, status := range pod.Status.ContainerStatuses {
+	for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses) {
 		if status.Name == name {
 			return status
 		}
@@ -120,6 +166,9 @@ func Container(pod *corev1.Pod, name string) corev1.ContainerStatus {
 
 // hopeless returns why waiting for a Pod makes no sense.
 func hopeless(pod *corev1.Pod) error {
+	if pod == nil {
+		return nil
+	}
 	for _, status := range pod.Status.ContainerStatuses {
 		if waiting := status.State.Waiting; waiting != nil {
 			switch waiting.Reason {
@@ -137,13 +186,16 @@ func hopeless(pod *corev1.Pod) error {
 
 // describe is the state of a Pod in one line.
 func describe(pod *corev1.Pod) string {
+	if pod == nil {
+		return "no such Pod"
+	}
 	parts := []string{string(pod.Status.Phase)}
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
 			parts = append(parts, condition.Reason+": "+condition.Message)
 		}
 	}
-	for _, status := range pod.Status.ContainerStatuses {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses) {
 		state := "unknown"
 		switch {
 		case status.State.Running != nil:
@@ -181,6 +233,7 @@ func (pod *Pod) Look(ctx context.Context, container string, commands ...string) 
 func (pod *Pod) exec(ctx context.Context, container, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	count(ctx)
 	request := pod.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: container, Command: []string{"sh", "-c", script}, Stdout: true, Stderr: true,

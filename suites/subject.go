@@ -1,0 +1,64 @@
+package suites
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"sharedpid/reports"
+)
+
+// subject is one node under one RuntimeClass: every selected trait is decided on each.
+type subject struct {
+	reports.Subject
+	hostname string // the node's label by which Pods are put on it
+	suffix   string // of the names of its Pods, empty when there is one subject
+}
+
+// subjects returns every node under every RuntimeClass, or under the node's own runtime when there is no class.
+func subjects(nodes []corev1.Node, classes []string) []subject {
+	if len(classes) == 0 {
+		classes = []string{""}
+	}
+	var all []subject
+	for _, node := range nodes {
+		for _, class := range classes {
+			all = append(all, subject{Subject: describeNode(node, class), hostname: node.Labels[corev1.LabelHostname]})
+		}
+	}
+	for i := range all {
+		if len(all) > 1 {
+			all[i].suffix = fmt.Sprintf("-%d", i+1)
+		}
+	}
+	return all
+}
+
+func describeNode(node corev1.Node, class string) reports.Subject {
+	info := node.Status.NodeInfo
+	described := reports.Subject{
+		ID: node.Name, Node: node.Name, RuntimeClass: class, Runtime: info.ContainerRuntimeVersion, Kubelet: info.KubeletVersion,
+		Kernel: info.KernelVersion, OSImage: info.OSImage, Architecture: info.Architecture,
+	}
+	if class != "" {
+		described.ID += "/" + class
+	}
+	return described
+}
+
+// selectNodes returns the nodes with those names, or all of them without a name.
+func selectNodes(nodes []corev1.Node, names []string) ([]corev1.Node, error) {
+	if len(names) == 0 {
+		return nodes, nil
+	}
+	var selected []corev1.Node
+	for _, name := range names {
+		at := slices.IndexFunc(nodes, func(node corev1.Node) bool { return node.Name == name })
+		if at < 0 {
+			return nil, fmt.Errorf("there is no node %q that takes Pods; kubectl get nodes shows what there is", name)
+		}
+		selected = append(selected, nodes[at])
+	}
+	return selected, nil
+}
