@@ -142,6 +142,9 @@ func (g *gate) setUp(ctx context.Context) error {
 		return err
 	}
 	g.subjects = subjects(nodes, g.options.RuntimeClasses)
+	if err := findHandlers(ctx, client, g.subjects); err != nil {
+		return err
+	}
 	g.run.Subjects, g.run.Plan = nil, nil
 	for _, subject := range g.subjects {
 		g.run.Subjects = append(g.run.Subjects, subject.Subject)

@@ -115,27 +115,6 @@ func TestJudgeWorkersAreReplaced(t *testing.T) {
 	expectVerdict(t, reports.Nonconformant, judge(before, draining, served))
 }
 
-func TestJudgeDenials(t *testing.T) {
-	denied := func() []pod.Observation {
-		observations := []pod.Observation{{Output: "sleep 1000000 "}}
-		for _, operation := range guardedOperations {
-			words := map[string]string{"EACCES": "Permission denied", "EPERM": "Operation not permitted"}[operation.errno]
-			observations = append(observations, pod.Observation{Command: operation.command, Output: words, ExitCode: 1})
-		}
-		return append(observations, observations[0])
-	}
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeDenials(g, denied()) })
-	for i := range denied() {
-		observations := denied()
-		observations[i] = pod.Observation{Output: "something"}
-		expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeDenials(g, observations) })
-	}
-	// A process that is gone denies nothing.
-	gone := denied()
-	gone[1] = pod.Observation{Output: "No such file or directory", ExitCode: 1}
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeDenials(g, gone) })
-}
-
 func TestJudgeModesHold(t *testing.T) {
 	readable := pod.Observation{Output: "canary-for-everyone"}
 	private := pod.Observation{Output: "cat: can't open: Permission denied", ExitCode: 1}

@@ -49,6 +49,7 @@ type scenes struct {
 	images    map[string]string // reference of each test image
 	places    chan struct{}     // held by a Pod that is coming up, so that a node is not asked for all at once
 
+	looks   sync.Map // what was looked at once for several traits, by name
 	mutex   sync.Mutex
 	started map[string]func() (*pod.Pod, error) // by Pod name
 	shared  map[string]func() error             // creates a manifest's other objects, by name

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"sharedpid/helpers/pod"
@@ -25,6 +26,12 @@ func (stage *Stage) Pod(ctx context.Context, scene Scene, containers ...string) 
 		return nil, err
 	}
 	return created, created.WaitRunning(ctx, containers...)
+}
+
+// once makes a look that several traits of one subject rest on, the first time that it is asked for.
+func once[T any](stage *Stage, name string, look func() (T, error)) (T, error) {
+	made, _ := stage.scenes.looks.LoadOrStore(name+stage.subject.suffix, sync.OnceValues(look))
+	return made.(func() (T, error))()
 }
 
 // unsupported is the error of a check that has found out that the platform cannot have its trait.

@@ -1,11 +1,15 @@
 package suites
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sharedpid/helpers/pod"
 	"sharedpid/reports"
 )
 
@@ -61,4 +65,22 @@ func selectNodes(nodes []corev1.Node, names []string) ([]corev1.Node, error) {
 		selected = append(selected, nodes[at])
 	}
 	return selected, nil
+}
+
+// findHandlers fills in the handler of each subject's RuntimeClass. A class that does not exist keeps none: the traits
+// under it are inconclusive, and say so.
+func findHandlers(ctx context.Context, client *pod.Client, subjects []subject) error {
+	handlers := map[string]string{"": ""}
+	for i := range subjects {
+		class := subjects[i].RuntimeClass
+		if _, found := handlers[class]; !found {
+			object, err := client.NodeV1().RuntimeClasses().Get(ctx, class, metav1.GetOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("RuntimeClass %s: %w", class, err)
+			}
+			handlers[class] = object.Handler
+		}
+		subjects[i].RuntimeHandler = handlers[class]
+	}
+	return nil
 }

@@ -22,8 +22,13 @@ func (observation Observation) Errno() string {
 	if observation.ExitCode == 0 {
 		return ""
 	}
+	return Errno(observation.Output)
+}
+
+// Errno returns the name of the errno whose strerror(3) words are in a message, empty when there are none.
+func Errno(message string) string {
 	for _, known := range errnoStrings {
-		if strings.Contains(observation.Output, known.words) {
+		if strings.Contains(message, known.words) {
 			return known.name
 		}
 	}
@@ -35,6 +40,7 @@ var errnoStrings = []struct{ words, name string }{
 	{"Permission denied", "EACCES"},
 	{"Operation not permitted", "EPERM"},
 	{"No such file or directory", "ENOENT"},
+	{"no such file", "ENOENT"}, // a failed redirection in busybox's shell
 	{"Read-only file system", "EROFS"},
 	{"No such process", "ESRCH"},
 	{"Invalid argument", "EINVAL"},

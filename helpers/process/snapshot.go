@@ -33,6 +33,8 @@ type Process struct {
 	PID, PPID int
 	State     string   // the letter of proc_pid_status(5): R, S, D, Z, T, ...
 	UID, GID  int      // effective
+	UIDs      [4]int   // real, effective, saved and file system uid, as credentials(7) tells them apart
+	GIDs      [4]int   // the same of gids
 	Permitted uint64   // capability set
 	Effective uint64   // capability set
 	StartTime uint64   // clock ticks after boot; with PID it identifies a process for good
@@ -147,13 +149,17 @@ func (process *Process) parseStatus(line string) error {
 		if len(fields) != 4 {
 			return errors.New("want four ids")
 		}
-		id, parseErr := strconv.Atoi(fields[1])
-		if key == "Uid" {
-			process.UID = id
-		} else {
-			process.GID = id
+		var ids [4]int
+		for i, field := range fields {
+			if ids[i], err = strconv.Atoi(field); err != nil {
+				return err
+			}
 		}
-		err = parseErr
+		if key == "Uid" {
+			process.UID, process.UIDs = ids[1], ids
+		} else {
+			process.GID, process.GIDs = ids[1], ids
+		}
 	case "CapPrm":
 		process.Permitted, err = strconv.ParseUint(fields[0], 16, 64)
 	case "CapEff":
