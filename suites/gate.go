@@ -265,12 +265,47 @@ func (g *gate) decide(ctx context.Context, t *testing.T) {
 				}
 			}
 		}
+		var described sync.WaitGroup
+		for i := range g.subjects {
+			described.Go(func() { g.describe(ctx, i, ordered) })
+		}
+		defer described.Wait()
 		var all []types.Feature
 		for order, trait := range ordered {
 			all = append(all, g.feature(ctx, trait, order))
 		}
 		env.NewWithConfig(g.options.Framework).TestInParallel(t, all...)
 	})
+}
+
+// describe adds to a subject what no API tells: the cgroup version, and the kernel as containers see it, which is
+// another one under a runtime with a kernel of its own. It looks into the first Pod there is; what cannot be seen
+// stays unknown.
+func (g *gate) describe(ctx context.Context, number int, traits []Trait) {
+	subject := g.subjects[number]
+	for _, trait := range traits {
+		for _, scene := range trait.Scenes {
+			if scene.Later {
+				continue
+			}
+			created, err := g.scenes.start(ctx, scene, subject)()
+			if err != nil {
+				return
+			}
+			facts, err := created.LookAnywhere(ctx, "stat -f -c %t /sys/fs/cgroup", "cat /proc/sys/kernel/osrelease")
+			if err != nil {
+				return
+			}
+			g.mutex.Lock()
+			defer g.mutex.Unlock()
+			described := &g.run.Subjects[number]
+			described.CgroupVersion = cgroupVersion(answer(facts[0]))
+			if kernel := answer(facts[1]); kernel != "" && kernel != described.Kernel {
+				described.Kernel += ", in containers " + kernel
+			}
+			return
+		}
+	}
 }
 
 // inOrderOfCost puts the traits that wait for the kubelet before those that only look.
@@ -390,7 +425,7 @@ func (g *gate) add(t *testing.T, result reports.Result) {
 	g.run.Results = append(g.run.Results, result)
 	done := len(g.run.Results)
 	g.mutex.Unlock()
-	g.printer.Printf("    [%d/%d] %s %s (%.1f s)", done, len(g.run.Plan), result.Trait, result.Verdict, result.Seconds)
+	g.printer.Printf("    [%d/%d] %s %s (%.1f s, %d requests)", done, len(g.run.Plan), result.Trait, result.Verdict, result.Seconds, result.Requests)
 	if err := g.write(); err != nil {
 		t.Error(err)
 	}
@@ -466,6 +501,7 @@ func (g *gate) conclude(t *testing.T, err error, terminal io.Writer) int {
 	if err := reports.WriteTerminal(terminal, g.run, reports.Colour(os.Stderr)); err != nil {
 		t.Error(err)
 	}
+	g.printer.Printf("memory of this process: at most %d MiB", peakMemory()>>20)
 	g.printer.Printf("reports: %s (run.json, junit.xml, summary.md)", g.options.ReportDirectory)
 	if err != nil && len(g.run.Results) == 0 {
 		return ExitBadInput

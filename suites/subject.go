@@ -84,3 +84,14 @@ func findHandlers(ctx context.Context, client *pod.Client, subjects []subject) e
 	}
 	return nil
 }
+
+// cgroupVersion reads the version from the type of the file system at /sys/fs/cgroup, by its number in statfs(2).
+func cgroupVersion(fileSystem string) string {
+	switch fileSystem {
+	case "63677270":
+		return "v2"
+	case "1021994", "27e0eb": // tmpfs above the controllers, or one controller
+		return "v1"
+	}
+	return ""
+}

@@ -273,3 +273,24 @@ func (pod *Pod) Logs(ctx context.Context, container string, previous bool) (stri
 		&corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit}).DoRaw(ctx)
 	return string(output), err
 }
+
+// LookAnywhere is Look in the first container of the Pod that runs.
+func (pod *Pod) LookAnywhere(ctx context.Context, commands ...string) ([]Observation, error) {
+	var container string
+	err := pod.Wait(ctx, "any container to run", 60*time.Second, func(status *corev1.Pod) bool {
+		if status == nil {
+			return false
+		}
+		for _, each := range status.Status.ContainerStatuses {
+			if each.State.Running != nil {
+				container = each.Name
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pod.Look(ctx, container, commands...)
+}
