@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -76,7 +77,13 @@ func systemdRefusal(ctx context.Context, stage *Stage) (refusal, error) {
 	if waiting := status.State.Waiting; terminated == nil && waiting != nil && waiting.Reason != "CrashLoopBackOff" {
 		return refusal{}, fmt.Errorf("the systemd container did not start: %s: %s", waiting.Reason, waiting.Message)
 	}
-	if seen.words, err = scene.Logs(ctx, "systemd", true); err != nil {
+	// Between two restarts the kubelet may have removed the previous container already, and has the next one soon.
+	var unread error
+	err = poll(ctx, 30*time.Second, func() (bool, error) {
+		seen.words, unread = scene.Logs(ctx, "systemd", true)
+		return unread == nil, nil
+	})
+	if err = errors.Join(err, unread); err != nil {
 		return refusal{}, fmt.Errorf("systemd's last words: %w", err)
 	}
 	exitCode := int(seen.exitCode)
