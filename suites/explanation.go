@@ -21,6 +21,7 @@ var explanations = []Cause{
 	{"usage per Container", "a LimitRange refused the Pod", "exempt the run's namespaces from the LimitRange"},
 	{"usage per Pod", "a LimitRange refused the Pod", "exempt the run's namespaces from the LimitRange"},
 	{"forbidden", "admission or RBAC refused a request", "run with rights to create namespaces, Pods and to exec into them"},
+	{"is not ready", "the node was lost while it was looked at", "look at the node's kubelet and conditions with kubectl describe node, then run again"},
 	{"Unschedulable", "no node had room for the Pod", "free resources, or look at the node's taints"},
 	{"context canceled", "the run was interrupted", "run again"},
 	{"not within", "the cluster did not answer, or the Pod did not start, in time", "look at the diagnosis below and at the node's load"},

@@ -3,6 +3,7 @@ package pod
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,15 +103,17 @@ func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, do
 				continue
 			case <-events.C:
 				if err = pod.sandboxError(ctx, status); err == nil || !hopelessSandbox(err) {
-					continue
+					if err = pod.nodeError(ctx, status); err == nil {
+						continue
+					}
 				}
 			case <-ctx.Done():
 				// The last words are worth a request of their own after the time is over.
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 				defer cancel()
 				err = context.Cause(ctx)
-				if sandbox := pod.sandboxError(late, status); sandbox != nil {
-					err = fmt.Errorf("%w: %w", err, sandbox)
+				if why := cmp.Or(pod.sandboxError(late, status), pod.nodeError(late, status)); why != nil {
+					err = fmt.Errorf("%w: %w", err, why)
 				}
 			}
 		}
@@ -130,6 +133,23 @@ func (pod *Pod) sandboxError(ctx context.Context, status *corev1.Pod) error {
 		return nil
 	}
 	return errors.New(events.Items[len(events.Items)-1].Message)
+}
+
+// nodeError says that the Pod's node is not ready, nil when it is or when there is none yet.
+func (pod *Pod) nodeError(ctx context.Context, status *corev1.Pod) error {
+	if status == nil || status.Spec.NodeName == "" {
+		return nil
+	}
+	node, err := pod.client.CoreV1().Nodes().Get(ctx, status.Spec.NodeName, metav1.GetOptions{})
+	if err != nil {
+		return nil
+	}
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+			return fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
+		}
+	}
+	return nil
 }
 
 // hopelessSandbox tells whether no retry can bring the sandbox up: the node has no such runtime handler, in
