@@ -9,9 +9,83 @@ import (
 	"sharedpid/helpers/pod"
 )
 
-var fileModesScene = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
+var (
+	fileModesScene       = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
+	volumesScene         = Scene{Name: "volumes", Manifest: "volumes.yaml"}
+	volumesUnsharedScene = Scene{Name: "volumes-unshared", Manifest: "volumes.yaml", Unshared: true}
+)
+
+const rootPage = "https://man7.org/linux/man-pages/man5/proc_pid_root.5.html"
 
 var filesystemTraits = []Trait{
+	{
+		ID:        "filesystem/volumes-through-proc-root",
+		Statement: "A permitted sibling MUST read through /proc/PID/root the volumes that only the other container mounts, Secrets included.",
+		Profile:   Core,
+		Sources:   []string{rootPage, taskPage},
+		Scenes:    []Scene{volumesScene, volumesUnsharedScene},
+		Causes:    []Cause{{"", "the containers share a mount namespace, or something narrows access to /proc/PID/root", "look at /proc/self/mounts of both containers and at the access matrix"}},
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			root, err := rootOf(ctx, stage, volumesScene, "visitor", ownerSleep...)
+			if err != nil {
+				return err
+			}
+			looked, err := stage.Look(ctx, volumesScene, "visitor", "volumes of the sibling, through /proc and at their own path",
+				"cat "+root+"/secret/canary", "cat "+root+"/scratch/canary", "cat /secret/canary", "cat /scratch/canary")
+			if err != nil {
+				return err
+			}
+			judgeVolumes(g, looked)
+			unshared, err := stage.Processes(ctx, volumesUnsharedScene, "visitor", "processes seen from the visitor")
+			if err != nil {
+				return err
+			}
+			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
+			return nil
+		},
+	},
+	{
+		ID:        "filesystem/write-through-proc-root",
+		Statement: "A permitted sibling MUST be able to write into another container's file system through /proc/PID/root, and MUST get EROFS where readOnlyRootFilesystem is set.",
+		Profile:   Core,
+		Article:   "What is readable through /proc/PID/root is writable as well, as far as modes allow.",
+		Sources:   []string{rootPage, "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#security-context-1"},
+		Scenes:    []Scene{volumesScene, volumesUnsharedScene},
+		Causes: []Cause{
+			{"read-only root file system", "the runtime does not mount the container's root read-only", "look at root.readonly in the container's config.json on the node"},
+			{"", "the container's root file system is read-only although nobody asked for it", "look at root.readonly in the container's config.json on the node"},
+		},
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			writable, err := rootOf(ctx, stage, volumesScene, "visitor", ownerSleep...)
+			if err != nil {
+				return err
+			}
+			sealed, err := rootOf(ctx, stage, volumesScene, "visitor", sealedSleep...)
+			if err != nil {
+				return err
+			}
+			before, err := stage.Look(ctx, volumesScene, "owner", "the file before it is written", "cat /written")
+			if err != nil {
+				return err
+			}
+			writes, err := stage.Look(ctx, volumesScene, "visitor", "writes through /proc",
+				"echo written by a sibling >"+writable+"/written", "touch "+sealed+"/written")
+			if err != nil {
+				return err
+			}
+			after, err := stage.Look(ctx, volumesScene, "owner", "the file after it was written", "cat /written")
+			if err != nil {
+				return err
+			}
+			judgeWrites(g, writes[0], writes[1], before[0], after[0])
+			unshared, err := stage.Processes(ctx, volumesUnsharedScene, "visitor", "processes seen from the visitor")
+			if err != nil {
+				return err
+			}
+			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
+			return nil
+		},
+	},
 	{
 		ID:         "filesystem/config-through-proc-root",
 		Statement:  "A permitted sibling MUST read the files of another container through /proc/PID/root, byte for byte.",
@@ -80,6 +154,30 @@ var filesystemTraits = []Trait{
 			return nil
 		},
 	},
+}
+
+// rootOf is the root directory of the process with these arguments, as a sibling that sees it reaches it.
+func rootOf(ctx context.Context, stage *Stage, scene Scene, container string, arguments ...string) (string, error) {
+	target, err := stage.Find(ctx, scene, container, "processes seen from "+container, arguments...)
+	return fmt.Sprintf("/proc/%d/root", target.PID), err
+}
+
+// sealedSleep is the start process of the container with a read-only root file system.
+var sealedSleep = []string{"sleep", "1000040"}
+
+func judgeVolumes(g gomega.Gomega, looked []pod.Observation) {
+	g.Expect(looked[0].Output).To(gomega.Equal("canary-in-a-secret-volume"), "the file of the Secret was not read, errno %s", looked[0].Errno())
+	g.Expect(looked[1].Output).To(gomega.Equal("canary in an emptyDir\n"), "the file of the emptyDir was not read, errno %s", looked[1].Errno())
+	for _, own := range looked[2:] {
+		g.Expect(own.Errno()).To(gomega.Equal("ENOENT"), "the volume must not be mounted in the sibling: %s", own.Command)
+	}
+}
+
+func judgeWrites(g gomega.Gomega, written, refused, before, after pod.Observation) {
+	g.Expect(before.Errno()).To(gomega.Equal("ENOENT"), "the file must not exist before it is written")
+	g.Expect(written.ExitCode).To(gomega.BeZero(), "the file was not written, errno %s", written.Errno())
+	g.Expect(after.Output).To(gomega.Equal("written by a sibling\n"), "what was written does not appear in the other container, errno %s", after.Errno())
+	g.Expect(refused.Errno()).To(gomega.Equal("EROFS"), "a write to a read-only root file system must be refused, it ended with %d: %s", refused.ExitCode, quote(refused.Output))
 }
 
 // judgeSameFile compares a file read through /proc with the owner's own and with what the reader's own file system has there.

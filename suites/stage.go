@@ -2,7 +2,9 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +68,47 @@ func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title
 		Title: title, Where: looked.Name + "/" + container, Command: "ps", Processes: rows(snapshot),
 	})
 	return snapshot, nil
+}
+
+// Find looks from inside a container until the one process with these arguments is there: a start process may
+// still be on its way to its last execve(2). The last look is evidence.
+func (stage *Stage) Find(ctx context.Context, scene Scene, container, title string, arguments ...string) (process.Process, error) {
+	var found process.Process
+	var missing error
+	err := poll(ctx, 10*time.Second, func() (bool, error) {
+		var snapshot process.Snapshot
+		err := stage.again(func() (err error) {
+			snapshot, err = stage.Processes(ctx, scene, container, title)
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		found, missing = one(snapshot, arguments...)
+		return missing == nil, nil
+	})
+	return found, errors.Join(err, missing)
+}
+
+// again makes a look of which only the last one is kept as evidence, when it is made several times under the
+// same title.
+func (stage *Stage) again(look func() error) error {
+	evidence, control := len(stage.result.Evidence), len(stage.result.Control)
+	err := look()
+	stage.result.Evidence = replaceLast(stage.result.Evidence, evidence)
+	stage.result.Control = replaceLast(stage.result.Control, control)
+	return err
+}
+
+// replaceLast drops what stands before the new evidence and has its title.
+func replaceLast(all []reports.Evidence, kept int) []reports.Evidence {
+	if kept == 0 || len(all) == kept {
+		return all
+	}
+	if previous := all[kept-1]; previous.Title == all[kept].Title && previous.Where == all[kept].Where {
+		return slices.Delete(all, kept-1, kept)
+	}
+	return all
 }
 
 // Look runs commands in a container in one exec and records what each showed under the title.

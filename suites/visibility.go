@@ -3,6 +3,9 @@ package suites
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/onsi/gomega"
 
@@ -14,6 +17,55 @@ import (
 const canary = "canary-in-the-environment"
 
 var visibilityTraits = []Trait{
+	{
+		ID:        "visibility/nginx-sees-shell",
+		Statement: "Visibility MUST be mutual: a container sees the processes of another under the same pids as that one does.",
+		Profile:   Core,
+		Sources:   []string{taskPage, pidPage},
+		Scenes:    []Scene{articleScene, articleUnsharedScene},
+		Causes:    notShared,
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			fromNginx, err := stage.Processes(ctx, articleScene, "nginx", "processes seen from nginx")
+			if err != nil {
+				return err
+			}
+			fromShell, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
+			if err != nil {
+				return err
+			}
+			judgeMutual(g, fromNginx, fromShell)
+			unshared, err := stage.Processes(ctx, articleUnsharedScene, "nginx", "processes seen from nginx")
+			if err != nil {
+				return err
+			}
+			judgeIsolated(g, unshared, nginxMaster)
+			return nil
+		},
+	},
+	{
+		ID:        "visibility/exec-is-visible",
+		Statement: "A process that is started in one container by exec MUST be visible in the others.",
+		Profile:   Core,
+		Sources:   []string{criSource, taskPage},
+		Scenes:    []Scene{articleScene, articleUnsharedScene},
+		Causes: []Cause{
+			{"control:", notShared[0].Cause, notShared[0].NextStep},
+			{"", "the runtime starts exec in a process namespace other than the container's", "compare /proc/self/ns/pid of an exec with that of the container's start process"},
+		},
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			shared, err := execSeenFromNginx(ctx, stage, articleScene)
+			if err != nil {
+				return err
+			}
+			unshared, err := execSeenFromNginx(ctx, stage, articleUnsharedScene)
+			if err != nil {
+				return err
+			}
+			g.Expect(shared).To(gomega.BeTrue(), "a process that exec started in the shell is not visible in nginx")
+			g.Expect(unshared).To(gomega.BeFalse(), "control: without sharing, a process that exec started is visible in the other container")
+			return nil
+		},
+	},
 	{
 		ID:         "visibility/shell-sees-nginx",
 		Statement:  "The processes of one container MUST be visible to another, with their arguments.",
@@ -93,6 +145,45 @@ var visibilityTraits = []Trait{
 			return nil
 		},
 	},
+}
+
+// executed is what exec starts in the shell of the article's Pod.
+var executed = []string{"sleep", "1000030"}
+
+// execSeenFromNginx starts a process in the shell's container, tells whether nginx's container sees it, and ends it.
+func execSeenFromNginx(ctx context.Context, stage *Stage, scene Scene) (bool, error) {
+	started, err := stage.Look(ctx, scene, "shell", "a process started by exec", strings.Join(executed, " ")+" </dev/null >/dev/null 2>&1 & echo $!")
+	if err != nil {
+		return false, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(started[0].Output))
+	if err != nil {
+		return false, fmt.Errorf("pid of a background process: %w", err)
+	}
+	seen, err := stage.Processes(ctx, scene, "nginx", "processes seen from nginx")
+	if err != nil {
+		return false, err
+	}
+	// That it runs where it was started is what makes its absence elsewhere an observation.
+	ended, err := stage.Look(ctx, scene, "shell", "the process ended again", fmt.Sprintf("kill -KILL %d", pid))
+	if err != nil {
+		return false, err
+	}
+	if ended[0].ExitCode != 0 {
+		return false, fmt.Errorf("process %d, started by exec, did not live long enough to be seen: %s", pid, ended[0].Output)
+	}
+	return slices.ContainsFunc(seen.With(executed...), func(each process.Process) bool { return each.PID == pid }), nil
+}
+
+// judgeMutual compares how two containers see each other's start processes.
+func judgeMutual(g gomega.Gomega, fromNginx, fromShell process.Snapshot) {
+	for _, container := range startProcesses {
+		one, other := fromNginx.With(container.arguments), fromShell.With(container.arguments)
+		g.Expect(one).To(gomega.HaveLen(1), "nginx must see one start process of container %s", container.name)
+		g.Expect(other).To(gomega.HaveLen(1), "the shell must see one start process of container %s", container.name)
+		g.Expect(one[0].PID).To(gomega.Equal(other[0].PID), "the containers see the start process of %s under different pids", container.name)
+		g.Expect(one[0].StartTime).To(gomega.Equal(other[0].StartTime), "what the containers see as the start process of %s are different processes", container.name)
+	}
 }
 
 func judgeNginxIsVisible(g gomega.Gomega, snapshot process.Snapshot) {

@@ -318,3 +318,24 @@ func (pod *Pod) LookAnywhere(ctx context.Context, commands ...string) ([]Observa
 	}
 	return pod.Look(ctx, container, commands...)
 }
+
+// Open returns a Pod that somebody else created, such as a controller, in the namespace that is watched.
+func (client *Client) Open(watch *Watch, namespace, name string) *Pod {
+	return &Pod{client: client, watch: watch, Namespace: namespace, Name: name}
+}
+
+// Delete asks for the Pod's deletion with its own grace period, and does not wait for it.
+func (pod *Pod) Delete(ctx context.Context) error {
+	return pod.client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{})
+}
+
+// AddEphemeral adds ephemeral containers to the Pod.
+func (pod *Pod) AddEphemeral(ctx context.Context, containers ...corev1.EphemeralContainer) error {
+	status, err := pod.Status(ctx)
+	if err != nil {
+		return err
+	}
+	status.Spec.EphemeralContainers = append(status.Spec.EphemeralContainers, containers...)
+	_, err = pod.client.CoreV1().Pods(pod.Namespace).UpdateEphemeralContainers(ctx, pod.Name, status, metav1.UpdateOptions{})
+	return err
+}
