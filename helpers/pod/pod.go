@@ -198,7 +198,7 @@ func hopeless(pod *corev1.Pod) error {
 			}
 		}
 	}
-	if pod.Status.Phase == corev1.PodFailed {
+	if pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil {
 		return fmt.Errorf("it failed: %s %s", pod.Status.Reason, pod.Status.Message)
 	}
 	return nil
