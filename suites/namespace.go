@@ -326,13 +326,13 @@ var startProcesses = []struct{ name, arguments string }{
 // OpenShift's.
 var pauseNames = []string{"pause", "pod"}
 
-func judgePauseIsFirst(g gomega.Gomega, snapshot process.Snapshot, startProcess string) {
+func judgePauseIsFirst(g gomega.Gomega, snapshot process.Snapshot, startProcess ...string) {
 	first, found := snapshot.PID(1)
 	g.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
 	g.Expect(first.Arguments).NotTo(gomega.BeEmpty(), "process 1 has no arguments")
 	g.Expect(pauseNames).To(gomega.ContainElement(path.Base(first.Arguments[0])),
 		"process 1 is %q and not the Pod's pause", first.Arguments)
-	started := snapshot.With(startProcess)
+	started := snapshot.With(startProcess...)
 	g.Expect(started).NotTo(gomega.BeEmpty(), "the container's start process %q is not visible", startProcess)
 	g.Expect(process.PIDs(started)).NotTo(gomega.ContainElement(1))
 	// A process may be called pause and hold another namespace: the look itself must be in that of process 1.

@@ -1,0 +1,202 @@
+package suites
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"sharedpid/helpers/process"
+	"sharedpid/reports"
+)
+
+var (
+	initContainerScene         = Scene{Name: "init-container", Manifest: "init-container.yaml"}
+	initContainerUnsharedScene = Scene{Name: "init-container-unshared", Manifest: "init-container.yaml", Unshared: true}
+	sidecarScene               = Scene{Name: "sidecar", Manifest: "sidecar.yaml"}
+	sidecarUnsharedScene       = Scene{Name: "sidecar-unshared", Manifest: "sidecar.yaml", Unshared: true}
+	ephemeralScene             = Scene{Name: "ephemeral", Manifest: "share-process-namespace.yaml"}
+	ephemeralUnsharedScene     = Scene{Name: "ephemeral-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
+)
+
+var joinerTraits = []Trait{
+	{
+		ID:        "joiners/init-container-shares",
+		Statement: "An init container MUST be in the Pod's shared process namespace, with pause as process 1.",
+		Profile:   Core,
+		Sources:   []string{kep, "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"},
+		Scenes:    []Scene{initContainerScene, initContainerUnsharedScene},
+		Causes: []Cause{
+			{"control:", notShared[0].Cause, notShared[0].NextStep},
+			{"", "the runtime gives init containers a namespace of their own, or makes a new sandbox after them", "compare the pid namespaces in the containers' config.json on the node"},
+		},
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			shared, err := initContainerPlace(ctx, stage, initContainerScene)
+			if err != nil {
+				return err
+			}
+			after, err := stage.Processes(ctx, initContainerScene, "second", "processes after the init container")
+			if err != nil {
+				return err
+			}
+			unshared, err := initContainerPlace(ctx, stage, initContainerUnsharedScene)
+			if err != nil {
+				return err
+			}
+			judgeInitContainer(g, shared, unshared, after)
+			return nil
+		},
+	},
+	{
+		ID:        "joiners/sidecar-shares",
+		Statement: "A restartable init container MUST be in the Pod's shared process namespace, and MUST stay in it with the others across a restart of one of them.",
+		Profile:   Core,
+		Sources:   []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/", kep},
+		Scenes:    []Scene{sidecarScene, sidecarUnsharedScene},
+		Slow:      true,
+		Causes: []Cause{
+			{"control:", notShared[0].Cause, notShared[0].NextStep},
+			{"", "the runtime joins restarted or init containers to another namespace than the sandbox's", "compare the pid namespaces in the containers' config.json on the node, before and after the restart"},
+		},
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			if _, err := stage.Pod(ctx, sidecarScene, "sidecar", "worker"); err != nil {
+				return err
+			}
+			before, after, last, err := killAndReturn(ctx, stage, sidecarScene, "worker", "sidecar", "sleep", "1000111")
+			if err != nil {
+				return err
+			}
+			judgeReturn(g, "worker", last, before, after, []string{"sleep", "1000111"}, []string{"sleep", "1000110"})
+			unshared, err := stage.Processes(ctx, sidecarUnsharedScene, "sidecar", "processes seen from the sidecar")
+			if err != nil {
+				return err
+			}
+			first, _ := unshared.PID(1)
+			g.Expect(first.Arguments).To(gomega.Equal([]string{"sleep", "1000110"}), "control: without sharing, the sidecar must be process 1 of its own namespace")
+			g.Expect(unshared.With("sleep", "1000111")).To(gomega.BeEmpty(), "control: without sharing, the worker must not be visible")
+			return nil
+		},
+	},
+	{
+		ID:        "joiners/ephemeral-joins",
+		Statement: "An ephemeral container MUST join the Pod's shared process namespace, with a target container and without one.",
+		Profile:   Core,
+		Sources: []string{
+			"https://kubernetes.io/docs/tasks/debug/debug-application/debug-running-pod/#ephemeral-container",
+			"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/277-ephemeral-containers",
+			"https://github.com/kubernetes/kubernetes/issues/98362",
+		},
+		Scenes: []Scene{ephemeralScene, ephemeralUnsharedScene},
+		Slow:   true,
+		Causes: []Cause{
+			{"control:", "the runtime does not support the process namespace target of ephemeral containers", "look at the namespace mode TARGET in the CRI, and at the runtime's handling of it (k3s#3381)"},
+			{"", "the runtime starts ephemeral containers in a namespace of their own", "compare the pid namespaces in the containers' config.json on the node"},
+		},
+		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			shared, err := attach(ctx, stage, ephemeralScene)
+			if err != nil {
+				return err
+			}
+			unshared, err := attach(ctx, stage, ephemeralUnsharedScene)
+			if err != nil {
+				return err
+			}
+			for _, container := range debuggers {
+				g.Expect(shared[container.Name].With(nginxMaster)).To(gomega.HaveLen(1), "ephemeral container %s must see nginx", container.Name)
+				g.Expect(shared[container.Name].With("sh")).NotTo(gomega.BeEmpty(), "ephemeral container %s must see the shell", container.Name)
+				judgePauseIsFirst(g, shared[container.Name], container.Command...)
+			}
+			judgeDebuggers(g, unshared)
+			return nil
+		},
+	},
+}
+
+// place is where an init container finds itself.
+type place struct {
+	startTime string // of process 1, in clock ticks after boot
+	first     string // arguments of process 1
+}
+
+// initContainerPlace reads what the init container wrote.
+func initContainerPlace(ctx context.Context, stage *Stage, scene Scene) (place, error) {
+	created, err := stage.Pod(ctx, scene, "second")
+	if err != nil {
+		return place{}, err
+	}
+	words, err := created.Logs(ctx, "first", false)
+	if err != nil {
+		return place{}, err
+	}
+	stage.Record(scene, reports.Evidence{
+		Title: "what the init container saw: start time and arguments of process 1, pid namespace", Where: scene.Name + "/first",
+		Command: "kubectl logs", Output: words,
+	})
+	lines := strings.Split(words, "\n")
+	if len(lines) < 3 {
+		return place{}, fmt.Errorf("the init container wrote %d lines, want 3: %s", len(lines), quote(words))
+	}
+	return place{startTime: lines[0], first: strings.TrimSpace(lines[1])}, nil
+}
+
+func judgeInitContainer(g gomega.Gomega, shared, unshared place, after process.Snapshot) {
+	first, found := after.PID(1)
+	g.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+	g.Expect(pauseNames).To(gomega.ContainElement(baseName(shared.first)), "process 1 of the init container is %q and not the Pod's pause", shared.first)
+	// Numbers of namespaces are used again; the start time of their first process is not.
+	g.Expect(shared.startTime).To(gomega.Equal(fmt.Sprint(first.StartTime)), "the init container was in another namespace than the container after it")
+	g.Expect(unshared.first).To(gomega.HavePrefix("sh -c"), "control: without sharing, the init container must be process 1 itself")
+}
+
+// baseName is the name of the program that a command line begins with.
+func baseName(commandLine string) string {
+	program, _, _ := strings.Cut(commandLine, " ")
+	return program[strings.LastIndex(program, "/")+1:]
+}
+
+// debuggers are the ephemeral containers, by whether they name a target.
+var debuggers = []struct {
+	corev1.EphemeralContainerCommon
+	target string
+}{
+	{corev1.EphemeralContainerCommon{Name: "untargeted", Command: []string{"sleep", "1000130"}}, ""},
+	{corev1.EphemeralContainerCommon{Name: "targeted", Command: []string{"sleep", "1000131"}}, "nginx"},
+}
+
+// attach adds the ephemeral containers to a Pod and returns what each sees.
+func attach(ctx context.Context, stage *Stage, scene Scene) (map[string]process.Snapshot, error) {
+	created, err := stage.Pod(ctx, scene, "nginx", "shell")
+	if err != nil {
+		return nil, err
+	}
+	var added []corev1.EphemeralContainer
+	for _, container := range debuggers {
+		common := container.EphemeralContainerCommon
+		common.Image, common.TerminationMessagePolicy = stage.scenes.image("busybox:1.37.0"), corev1.TerminationMessageReadFile
+		common.ImagePullPolicy = corev1.PullIfNotPresent
+		added = append(added, corev1.EphemeralContainer{EphemeralContainerCommon: common, TargetContainerName: container.target})
+	}
+	if err := created.AddEphemeral(ctx, added...); err != nil {
+		return nil, err
+	}
+	seen := map[string]process.Snapshot{}
+	for _, container := range debuggers {
+		if _, err := stage.Find(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name, container.Command...); err != nil {
+			return nil, err
+		}
+		if seen[container.Name], err = stage.Processes(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name); err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
+}
+
+func judgeDebuggers(g gomega.Gomega, unshared map[string]process.Snapshot) {
+	first, _ := unshared["untargeted"].PID(1)
+	g.Expect(first.Arguments).To(gomega.Equal([]string{"sleep", "1000130"}), "control: without sharing and without a target, the ephemeral container must be isolated")
+	first, _ = unshared["targeted"].PID(1)
+	g.Expect(first.Arguments).To(gomega.Equal([]string{nginxMaster}), "control: without sharing, the ephemeral container must see its target as process 1")
+	g.Expect(unshared["targeted"].With("sh")).To(gomega.BeEmpty(), "control: without sharing, the ephemeral container must not see others than its target")
+}
