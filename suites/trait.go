@@ -60,7 +60,7 @@ func (trait Trait) Group() string {
 
 // Traits returns all traits, in the order of their ids.
 func Traits() []Trait {
-	all := slices.Concat(namespaceTraits, visibilityTraits, signalTraits, filesystemTraits, credentialTraits, lifecycleTraits, initTraits, joinerTraits)
+	all := slices.Concat(namespaceTraits, visibilityTraits, signalTraits, filesystemTraits, credentialTraits, lifecycleTraits, initTraits, joinerTraits, admissionTraits, nodeTraits)
 	slices.SortFunc(all, func(a, b Trait) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }

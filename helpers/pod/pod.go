@@ -87,12 +87,8 @@ func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, do
 	// What keeps a sandbox from coming up is found in events only.
 	events := time.NewTicker(2 * time.Second)
 	defer events.Stop()
-	var seen bool
-	var status *corev1.Pod
 	for {
-		var changed <-chan struct{}
-		status, changed = pod.watch.state(pod.Name)
-		seen = seen || status != nil
+		status, seen, changed := pod.watch.state(pod.Name)
 		if seen && done(status) {
 			return nil
 		}

@@ -15,7 +15,7 @@ import (
 // one each for every look.
 type Watch struct {
 	mutex   sync.Mutex
-	pods    map[string]*corev1.Pod // by name
+	pods    map[string]*corev1.Pod // by name; nil for one that was there and is gone
 	changed chan struct{}          // closed and replaced at every change
 }
 
@@ -52,7 +52,7 @@ func (watch *Watch) set(pod *corev1.Pod) {
 }
 
 func (watch *Watch) remove(pod *corev1.Pod) {
-	watch.change(func() { delete(watch.pods, pod.Name) })
+	watch.change(func() { watch.pods[pod.Name] = nil })
 }
 
 func (watch *Watch) change(change func()) {
@@ -63,9 +63,11 @@ func (watch *Watch) change(change func()) {
 	watch.changed = make(chan struct{})
 }
 
-// state returns the Pod as last seen, nil when there is none, and a channel that is closed at the next change.
-func (watch *Watch) state(name string) (*corev1.Pod, <-chan struct{}) {
+// state returns the Pod as last seen, nil when there is none, whether there ever was one, and a channel that is closed at
+// the next change.
+func (watch *Watch) state(name string) (pod *corev1.Pod, seen bool, changed <-chan struct{}) {
 	watch.mutex.Lock()
 	defer watch.mutex.Unlock()
-	return watch.pods[name], watch.changed
+	pod, seen = watch.pods[name]
+	return pod, seen, watch.changed
 }
