@@ -205,7 +205,7 @@ func (cluster *Kind) addHandlers(configuration *v1alpha4.Cluster) {
 	if cluster.handlers.Folder == "" {
 		return
 	}
-	configuration.ContainerdConfigPatches = append(configuration.ContainerdConfigPatches, cluster.handlers.ContainerdPatches()...)
+	configuration.ContainerdConfigPatches = append(configuration.ContainerdConfigPatches, cluster.handlers.ContainerdPatches(cluster.engine.Host.SystemdCgroup())...)
 	if len(configuration.Nodes) == 0 {
 		configuration.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
 	}

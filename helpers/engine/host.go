@@ -68,21 +68,30 @@ func parseBoundingSet(status string) (uint64, error) {
 }
 
 // KubeadmPatches returns the kubeadm configuration patches, in kind's form, that a node on this host needs.
-// From version 1.35 the kubelet refuses cgroup version 1 unless told otherwise.
+// From version 1.35 the kubelet refuses cgroup version 1 unless told otherwise. Its cgroup driver is that of SystemdCgroup.
 func (host Host) KubeadmPatches() []string {
 	if host.CgroupVersion != 1 {
 		return nil
 	}
-	return []string{"kind: KubeletConfiguration\nfailCgroupV1: false\n"}
+	return []string{"kind: KubeletConfiguration\nfailCgroupV1: false\ncgroupDriver: cgroupfs\n"}
 }
+
+// SystemdCgroup tells whether the node's runtimes ask its systemd for cgroups, as kind has it, or make them alone. With
+// version 1 systemd's way has runc freeze each container that it starts, which fails now and then on a busy
+// machine ("unable to freeze": the kernel's version 1 freezer gives no guarantee while processes appear).
+func (host Host) SystemdCgroup() bool { return host.CgroupVersion == 2 }
 
 // ContainerdPatches returns the containerd configuration patches, in kind's form, that a node on this host needs.
 // Without CAP_SYS_RESOURCE nobody may lower an oom score, and a sandbox asks for a negative one.
 func (host Host) ContainerdPatches() []string {
-	if host.HasSysResource {
-		return nil
+	var patches []string
+	if !host.HasSysResource {
+		patches = append(patches, "[plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n")
 	}
-	return []string{"[plugins.\"io.containerd.grpc.v1.cri\"]\n  restrict_oom_score_adj = true\n"}
+	if !host.SystemdCgroup() {
+		patches = append(patches, "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]\n  SystemdCgroup = false\n")
+	}
+	return patches
 }
 
 // containersConf returns the containers.conf(5) with which podman can run a node here, empty when the
