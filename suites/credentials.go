@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,11 +47,7 @@ var credentialTraits = []Trait{
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			// The tracer finds the process: from the visitor /proc may be mounted so as to hide it.
-			seen, err := stage.Processes(ctx, uidMismatchScene, "tracer", "processes seen from the tracer")
-			if err != nil {
-				return err
-			}
-			owner, err := one(seen, ownerSleep...)
+			owner, err := stage.Find(ctx, uidMismatchScene, "tracer", "processes seen from the tracer", ownerSleep...)
 			if err != nil {
 				return err
 			}
@@ -87,11 +84,7 @@ var credentialTraits = []Trait{
 			{"", "something narrows what equal uids allow: a security module, hidepid, a seccomp profile, or processes that were made undumpable", "look at /proc/self/attr/current, /proc/self/mounts and Seccomp in /proc/self/status of the container"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			seen, err := stage.Processes(ctx, fileModesScene, "visitor", "processes seen from a container of the same uid")
-			if err != nil {
-				return err
-			}
-			owner, err := one(seen, ownerSleep...)
+			owner, err := stage.Find(ctx, fileModesScene, "visitor", "processes seen from a container of the same uid", ownerSleep...)
 			if err != nil {
 				return err
 			}
@@ -124,6 +117,9 @@ var credentialTraits = []Trait{
 			matrix, err := accessOf(ctx, stage)
 			if err != nil {
 				return err
+			}
+			if matrix.unseen != "" {
+				return matrix.unseen
 			}
 			stage.recordAccess("who may do what", matrix.cells...)
 			judgeAccess(g, matrix.cells)
@@ -216,6 +212,9 @@ var credentialTraits = []Trait{
 			stage.recordCredentials([]accessParty{caller})
 			g.Expect(caller.UID).To(gomega.Equal(1000), "the caller must run as the uid that its securityContext names")
 			g.Expect(caller.Effective).To(gomega.BeZero(), "capabilities added to a non-root user must not be effective, CapEff is %016x", caller.Effective)
+			if matrix.unseen != "" {
+				return fmt.Errorf("whether the capability grants anything cannot be looked at: %w", errors.New(string(matrix.unseen)))
+			}
 			stage.recordAccess("uid 1000 to whose container CAP_SYS_PTRACE was added", matrix.of(callerInert)...)
 			for _, target := range []string{targetMaster, targetWorker, targetTracer} {
 				for _, operation := range []string{"environ", "root"} {
@@ -258,6 +257,9 @@ func checkAccess(title string, claims func(accessMatrix) []accessClaim) func(con
 		matrix, err := accessOf(ctx, stage)
 		if err != nil {
 			return err
+		}
+		if matrix.unseen != "" {
+			return matrix.unseen
 		}
 		claimed := claims(matrix)
 		var cells []reports.Access
@@ -361,11 +363,7 @@ func checkUserNamespace(ctx context.Context, stage *Stage, g gomega.Gomega) erro
 	if err != nil {
 		return err
 	}
-	seen, err := stage.Processes(ctx, userNamespaceScene, "visitor", "processes seen from a container of the same uid")
-	if err != nil {
-		return err
-	}
-	owner, err := one(seen, ownerSleep...)
+	owner, err := stage.Find(ctx, userNamespaceScene, "visitor", "processes seen from a container of the same uid", ownerSleep...)
 	if err != nil {
 		return err
 	}

@@ -95,11 +95,7 @@ var filesystemTraits = []Trait{
 		Sources:    []string{"https://man7.org/linux/man-pages/man5/proc_pid_root.5.html"},
 		Scenes:     []Scene{articleScene, articleUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
-			if err != nil {
-				return err
-			}
-			target, err := one(shared, nginxMaster)
+			target, err := stage.Find(ctx, articleScene, "shell", "processes seen from the shell", nginxMaster)
 			if err != nil {
 				return err
 			}
@@ -136,11 +132,7 @@ var filesystemTraits = []Trait{
 		},
 		Scenes: []Scene{fileModesScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			seen, err := stage.Processes(ctx, fileModesScene, "visitor", "processes seen from the visitor, uid 1000")
-			if err != nil {
-				return err
-			}
-			owner, err := one(seen, ownerSleep...)
+			owner, err := stage.Find(ctx, fileModesScene, "visitor", "processes seen from the visitor, uid 1000", ownerSleep...)
 			if err != nil {
 				return err
 			}

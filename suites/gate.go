@@ -12,12 +12,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/e2e-framework/pkg/env"
@@ -25,7 +23,6 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 	"sigs.k8s.io/e2e-framework/pkg/types"
 
-	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
 	"sharedpid/fixtures/testimages"
 	"sharedpid/helpers/cluster"
@@ -51,10 +48,12 @@ type gate struct {
 	run   reports.Run
 
 	configuration *rest.Config
-	kind          *cluster.Kind // nil on an existing cluster
+	engine        *engine.Engine // nil on an existing cluster, like the next
+	kind          *cluster.Kind
 	subjects      []subject
 	scenes        *scenes // nil before there are Pods and after they are removed
-	turns         *turns
+	// looked is called when a subject's traits are decided and its Pods are still there, nil for nothing.
+	looked func(ctx context.Context, subject subject)
 }
 
 // Conform obtains a cluster, decides the selected traits as features of the test, leaves reports, and cleans up.
@@ -69,7 +68,7 @@ func Conform(t *testing.T, options Options, terminal io.Writer) int {
 		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-deletionTime), errors.New("the time of go test's -timeout is over"))
 		defer cancel()
 	}
-	g := &gate{options: options, printer: progress.NewPrinter(terminal), run: newRun(options), turns: newTurns(options.Parallel)}
+	g := newGate(options, terminal)
 	if err := reports.CheckDirectory(options.ReportDirectory); err != nil {
 		t.Error(err)
 		fmt.Fprintln(terminal, "error:", err)
@@ -86,6 +85,10 @@ func Conform(t *testing.T, options Options, terminal io.Writer) int {
 	}
 	g.phase("clean-up", g.cleanUp)
 	return g.conclude(t, err, terminal)
+}
+
+func newGate(options Options, terminal io.Writer) *gate {
+	return &gate{options: options, printer: progress.NewPrinter(terminal), run: newRun(options)}
 }
 
 func newRun(options Options) reports.Run {
@@ -130,6 +133,9 @@ func (g *gate) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := createRuntimeClasses(ctx, client, g.options.Handlers.Names()); err != nil {
+		return err
+	}
 	var nodes []corev1.Node
 	g.phase("node ready", func() { nodes, err = cluster.ReadyNodes(ctx, client) })
 	if err != nil {
@@ -141,7 +147,9 @@ func (g *gate) setUp(ctx context.Context) error {
 	if g.run.Images, err = g.images(nodes[0]); err != nil {
 		return err
 	}
-	g.subjects = subjects(nodes, g.options.RuntimeClasses)
+	if g.subjects = g.options.selectSubjects(subjects(nodes, g.options.RuntimeClasses)); len(g.subjects) == 0 {
+		return errors.New("the selection holds no subject: -assess and -skip-assessment are matched with NODE or NODE/RUNTIMECLASS")
+	}
 	if err := findHandlers(ctx, client, g.subjects); err != nil {
 		return err
 	}
@@ -189,13 +197,14 @@ func (g *gate) obtain(ctx context.Context) error {
 	if image == local && !working.HasImage(ctx, image) {
 		return fmt.Errorf("the node image %s is not built; run: make node-image", image)
 	}
+	g.engine = working
 	g.run.Cluster = reports.Cluster{Name: g.options.ClusterName, Origin: "created", Engine: working.Name, NodeImage: image}
 	return g.findOrCreate(ctx, working, image)
 }
 
 func (g *gate) findOrCreate(ctx context.Context, working *engine.Engine, image string) error {
 	var messages []string
-	ours, err := cluster.NewKind(working, g.options.ClusterName, image, handlers.Set{}, func(message string) { messages = append(messages, message) })
+	ours, err := cluster.NewKind(working, g.options.ClusterName, image, g.options.Handlers, func(message string) { messages = append(messages, message) })
 	if err != nil {
 		return err
 	}
@@ -251,80 +260,24 @@ func holds(node corev1.Node, reference string) bool {
 	})
 }
 
-// decide runs every selected trait as a feature of the framework, side by side under the limit of turns. Pods are
-// created ahead, in the order in which the traits come.
+// decide decides everything and tells the test of it: every selected trait is a feature of the framework, with one
+// assessment for each subject, which waits for the decision.
 func (g *gate) decide(ctx context.Context, t *testing.T) {
-	ordered := inOrderOfCost(g.options.Selected)
 	g.phase("profile "+g.options.Profile, func() {
-		for _, subject := range g.subjects {
-			for _, trait := range ordered {
-				for _, scene := range trait.Scenes {
-					if !scene.Later {
-						g.scenes.start(ctx, scene, subject)
-					}
-				}
-			}
-		}
-		var described sync.WaitGroup
-		for i := range g.subjects {
-			described.Go(func() { g.describe(ctx, i, ordered) })
-		}
-		defer described.Wait()
+		decisions := newDecisions(g.run.Plan)
+		var deciding sync.WaitGroup
+		deciding.Go(func() { g.decideAll(ctx, decisions) })
+		defer deciding.Wait()
 		var all []types.Feature
-		for order, trait := range ordered {
-			all = append(all, g.feature(ctx, trait, order))
+		for _, trait := range g.options.Selected {
+			all = append(all, g.feature(trait, decisions))
 		}
 		env.NewWithConfig(g.options.Framework).TestInParallel(t, all...)
 	})
 }
 
-// describe adds to a subject what no API tells: the cgroup version, and the kernel as containers see it, which is
-// another one under a runtime with a kernel of its own. It looks into the first Pod there is; what cannot be seen
-// stays unknown.
-func (g *gate) describe(ctx context.Context, number int, traits []Trait) {
-	subject := g.subjects[number]
-	for _, trait := range traits {
-		for _, scene := range trait.Scenes {
-			if scene.Later {
-				continue
-			}
-			created, err := g.scenes.start(ctx, scene, subject)()
-			if err != nil {
-				return
-			}
-			facts, err := created.LookAnywhere(ctx, "stat -f -c %t /sys/fs/cgroup", "cat /proc/sys/kernel/osrelease")
-			if err != nil {
-				return
-			}
-			g.mutex.Lock()
-			defer g.mutex.Unlock()
-			described := &g.run.Subjects[number]
-			described.CgroupVersion = cgroupVersion(answer(facts[0]))
-			if kernel := answer(facts[1]); kernel != "" && kernel != described.Kernel {
-				described.Kernel += ", in containers " + kernel
-			}
-			return
-		}
-	}
-}
-
-// inOrderOfCost puts the traits that wait for the kubelet before those that only look.
-func inOrderOfCost(traits []Trait) []Trait {
-	ordered := slices.Clone(traits)
-	slices.SortStableFunc(ordered, func(a, b Trait) int {
-		switch {
-		case a.Slow == b.Slow:
-			return 0
-		case a.Slow:
-			return -1
-		}
-		return 1
-	})
-	return ordered
-}
-
-// feature is a trait as the framework knows it, with one assessment for each subject.
-func (g *gate) feature(ctx context.Context, trait Trait, order int) types.Feature {
+// feature is a trait as the framework knows it.
+func (g *gate) feature(trait Trait, decisions decisions) types.Feature {
 	feature := features.New(trait.ID)
 	for key, values := range trait.labels() {
 		for _, value := range values {
@@ -333,102 +286,45 @@ func (g *gate) feature(ctx context.Context, trait Trait, order int) types.Featur
 	}
 	for _, subject := range g.subjects {
 		feature.Assess(subject.ID, func(step context.Context, t *testing.T, _ *envconf.Config) context.Context {
-			if g.turns.take(ctx, order) == nil {
-				g.assess(ctx, t, trait, subject)
-				g.turns.give()
-			}
+			report(t, decisions[reports.Planned{Trait: trait.ID, Subject: subject.ID}])
 			return step
 		})
 	}
 	return feature.Feature()
 }
 
-// assess decides a trait on a subject and tells the test how it ended.
-func (g *gate) assess(ctx context.Context, t *testing.T, trait Trait, subject subject) {
-	result := g.judge(ctx, trait, subject)
-	if ctx.Err() != nil && result.Verdict == reports.Inconclusive {
+// report waits for a decision and tells the test how it ended.
+func report(t *testing.T, decided *decision) {
+	<-decided.made
+	if decided.err != nil {
+		t.Error(decided.err)
+	}
+	result := decided.result
+	switch {
+	case result == nil:
 		// A look that the end of the run cut short is no result: the trait stays "not run".
 		t.Error("inconclusive: the run was interrupted before the trait was decided")
-		return
-	}
-	g.add(t, result)
-	switch result.Verdict {
-	case reports.Nonconformant:
+	case result.Verdict == reports.Nonconformant:
 		t.Error(result.Reason)
-	case reports.Inconclusive:
+	case result.Verdict == reports.Inconclusive:
 		t.Error("inconclusive: " + result.Reason)
-	case reports.Unsupported:
+	case result.Verdict == reports.Unsupported:
 		t.Skip(result.Reason)
 	}
 }
 
-// traitTime is how long one trait may take: what has not shown itself by then is inconclusive.
-const traitTime = 2 * time.Minute
-
-// judge looks at one trait on one subject and comes to its verdict.
-func (g *gate) judge(ctx context.Context, trait Trait, subject subject) reports.Result {
-	start := time.Now()
-	result := reports.Result{
-		Trait: trait.ID, Subject: subject.ID, Statement: trait.Statement, Profile: string(trait.Profile),
-		Documented: trait.Documented, Article: trait.Article, Sources: trait.Sources,
-		Start: start.UTC(), Evidence: []reports.Evidence{}, Namespace: g.scenes.namespace,
-	}
-	var requests atomic.Int64
-	counted := pod.CountRequests(ctx, &requests)
-	result.Verdict, result.Reason = verdict(func(assert gomega.Gomega) error {
-		limited, cancel := context.WithTimeoutCause(counted, traitTime, fmt.Errorf("the trait was not decided within %s", traitTime))
-		defer cancel()
-		return trait.Check(limited, &Stage{scenes: g.scenes, subject: subject, result: &result}, assert)
-	})
-	if result.Verdict == reports.Nonconformant {
-		result.Expected, result.Observed = trait.Statement, result.Reason
-	}
-	if result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive {
-		result.Cause, result.NextStep = explain(trait, result.Verdict, result.Reason)
-		if ctx.Err() == nil {
-			result.Diagnosis = g.scenes.diagnose(ctx, trait, subject)
-		}
-	}
-	result.Requests = int(requests.Load())
-	result.Seconds = time.Since(start).Seconds()
-	return result
-}
-
-// failure is what a failed assertion stops a check with.
-type failure string
-
-// verdict turns what a check did into a verdict and its reason: a failed assertion is nonconformant; an error, and a
-// panic of the check itself, is inconclusive.
-func verdict(check func(gomega.Gomega) error) (decided reports.Verdict, reason string) {
-	defer func() {
-		switch stopped := recover().(type) {
-		case nil:
-		case failure:
-			decided, reason = reports.Nonconformant, string(stopped)
-		default:
-			decided, reason = reports.Inconclusive, fmt.Sprintf("the check itself failed: %v", stopped)
-		}
-	}()
-	assert := gomega.NewGomega(func(message string, _ ...int) { panic(failure(message)) })
-	if err := check(assert); err != nil {
-		if reason := unsupported(""); errors.As(err, &reason) {
-			return reports.Unsupported, string(reason)
-		}
-		return reports.Inconclusive, err.Error()
-	}
-	return reports.Conformant, "observed as stated"
-}
-
 // add keeps a result and writes the reports, so that a run that is killed leaves what it knew.
-func (g *gate) add(t *testing.T, result reports.Result) {
+func (g *gate) add(result reports.Result) error {
 	g.mutex.Lock()
 	g.run.Results = append(g.run.Results, result)
 	done := len(g.run.Results)
 	g.mutex.Unlock()
-	g.printer.Printf("    [%d/%d] %s %s (%.1f s, %d requests)", done, len(g.run.Plan), result.Trait, result.Verdict, result.Seconds, result.Requests)
-	if err := g.write(); err != nil {
-		t.Error(err)
+	under := ""
+	if len(g.subjects) > 1 {
+		under = " on " + result.Subject
 	}
+	g.printer.Printf("    [%d/%d] %s%s %s (%.1f s, %d requests)", done, len(g.run.Plan), result.Trait, under, result.Verdict, result.Seconds, result.Requests)
+	return g.write()
 }
 
 func (g *gate) write() error {

@@ -133,7 +133,9 @@ func (stage *Stage) createControllers(ctx context.Context) ([]string, error) {
 func (stage *Stage) adaptController(meta *metav1.ObjectMeta, selector *metav1.LabelSelector, template *corev1.PodTemplateSpec) {
 	meta.Name += stage.subject.suffix
 	const label = "app.kubernetes.io/instance"
-	instance := "subject" + stage.subject.suffix
+	instance := stage.subject.label()
+	metav1.SetMetaDataLabel(meta, subjectLabel, instance)
+	template.Labels[subjectLabel] = instance
 	selector.MatchLabels[label] = instance
 	template.Labels[label] = instance
 	stage.scenes.adaptSpec(&template.Spec, stage.subject)

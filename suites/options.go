@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	frameworkflags "sigs.k8s.io/e2e-framework/pkg/flags"
 
+	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
 	"sharedpid/fixtures/testimages"
 )
@@ -38,6 +39,9 @@ type Options struct {
 	Kubeconfig string          // of an existing cluster
 	Context    string          // in that kubeconfig
 	Selected   []Trait         // what the selection comes to
+
+	Faults   []string     // to run the traits under, for TestFaults
+	Handlers handlers.Set // runtimes that the nodes of a created cluster get beside their own
 }
 
 // Existing tells whether the run looks at a cluster that somebody else made.
@@ -54,7 +58,7 @@ func (values *repeated) Set(value string) error { *values = append(*values, valu
 func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	var options Options
 	names := []string{
-		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "runtime-class", "node",
+		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "runtime-class", "node", "fault",
 		"kubeconfig", "context", "labels", "skip-labels", "feature", "skip-features", "assess", "dry-run",
 	}
 	flags.StringVar(&options.Profile, "profile", string(Article), "traits to decide: `article`, core or full")
@@ -70,6 +74,7 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	// The framework has a flag of this name as well, a switch, and leaves one that is defined alone.
 	flags.IntVar(&options.Parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits are decided at once: a `number`")
 	flags.Var((*repeated)(&options.RuntimeClasses), "runtime-class", "`name` of a RuntimeClass to decide the traits under (repeatable; default: the nodes' own runtime)")
+	flags.Var((*repeated)(&options.Faults), "fault", "`name` of a faulty runtime that TestFaults runs, or all (repeatable)")
 	flags.Var((*repeated)(&options.Nodes), "node", "`name` of a node to decide the traits on (repeatable; default: every node that takes Pods)")
 	flags.Usage = func() {
 		fmt.Fprint(help, "Decides how Pods with a shared process namespace behave, on a kind cluster or an existing one.\n"+
@@ -201,6 +206,14 @@ func (options *Options) selects(trait Trait) bool {
 	}
 	unwanted := options.Framework.SkipFeatureRegex()
 	return unwanted == nil || !unwanted.MatchString(trait.ID)
+}
+
+// selectSubjects keeps the subjects that the framework would assess.
+func (options *Options) selectSubjects(all []subject) []subject {
+	wanted, unwanted := options.Framework.AssessmentRegex(), options.Framework.SkipAssessmentRegex()
+	return slices.DeleteFunc(all, func(subject subject) bool {
+		return wanted != nil && !wanted.MatchString(subject.ID) || unwanted != nil && unwanted.MatchString(subject.ID)
+	})
 }
 
 // labels are the framework's labels of a trait. A trait has the label of every profile that holds it.

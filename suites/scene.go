@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ var (
 const (
 	runLabel     = "sharedpid/run"
 	expiresLabel = "sharedpid/expires" // Unix time after which a run cannot be alive any more
+	subjectLabel = "sharedpid/subject" // on Pods: the number of their subject
 	ownerLabel   = "app.kubernetes.io/managed-by"
 	owner        = "sharedpid"
 )
@@ -161,6 +163,7 @@ func (scenes *scenes) createShared(name string, create func() error) error {
 func (scenes *scenes) adapt(manifest *corev1.Pod, scene Scene, subject subject) *corev1.Pod {
 	adapted := manifest.DeepCopy()
 	adapted.Namespace, adapted.Name = scenes.namespace, scene.Name+subject.suffix
+	metav1.SetMetaDataLabel(&adapted.ObjectMeta, subjectLabel, subject.label())
 	scenes.adaptSpec(&adapted.Spec, subject)
 	if scene.Unshared {
 		adapted.Spec.ShareProcessNamespace = nil
@@ -191,6 +194,33 @@ func (scenes *scenes) image(familiar string) string {
 		return reference
 	}
 	return familiar
+}
+
+// clear deletes the Pods of one subject, and what would make new ones, and waits until they are gone.
+func (scenes *scenes) clear(ctx context.Context, subject subject) error {
+	selector := metav1.ListOptions{LabelSelector: subjectLabel + "=" + subject.label()}
+	pods, apps := scenes.client.CoreV1().Pods(scenes.namespace), scenes.client.AppsV1()
+	soon := int64(1)
+	if err := errors.Join(
+		apps.Deployments(scenes.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+		apps.DaemonSets(scenes.namespace).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+		pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
+	); err != nil {
+		return err
+	}
+	var left []corev1.Pod
+	err := poll(ctx, settling, func() (bool, error) {
+		listed, err := pods.List(ctx, selector)
+		if err != nil {
+			return false, err
+		}
+		left = listed.Items
+		return len(left) == 0, nil
+	})
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("%d are still there after %s, Pod %s among them", len(left), settling, left[0].Name)
+	}
+	return err
 }
 
 // remove deletes the namespaces of the run and waits until they are gone. It returns the names of those that are left.

@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -123,11 +124,7 @@ var signalTraits = []Trait{
 			{"", "the sandbox's process ignores TERM, or the kubelet does not notice that the sandbox is gone", "look at SigCgt in /proc/1/status, and at the runtime's sandbox state with crictl pods"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			before, err := stage.Processes(ctx, terminatedScene, "shell", "processes before TERM to process 1")
-			if err != nil {
-				return err
-			}
-			restarted, err := terminatePause(ctx, stage, terminatedScene, func(status *corev1.Pod) bool {
+			before, restarted, err := terminatePause(ctx, stage, terminatedScene, func(status *corev1.Pod) bool {
 				return restartedAll(status, "nginx", "shell")
 			})
 			if err != nil {
@@ -151,11 +148,8 @@ var signalTraits = []Trait{
 		Slow:      true,
 		Causes:    []Cause{{"", "the kubelet makes a new sandbox although nothing is to be restarted", "look at the events of the Pod"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			if _, err := stage.Processes(ctx, terminatedNeverScene, "shell", "processes before TERM to process 1"); err != nil {
-				return err
-			}
 			var last *corev1.Pod
-			ended, err := terminatePause(ctx, stage, terminatedNeverScene, func(status *corev1.Pod) bool {
+			_, ended, err := terminatePause(ctx, stage, terminatedNeverScene, func(status *corev1.Pod) bool {
 				last = status
 				return status.Status.Phase == corev1.PodSucceeded || status.Status.Phase == corev1.PodFailed
 			})
@@ -203,10 +197,15 @@ var signalTraits = []Trait{
 
 // reload sends SIGHUP to the nginx master from a container, and looks until the workers are replaced.
 func reload(ctx context.Context, stage *Stage, g gomega.Gomega, scene Scene, container string) (before, after process.Snapshot, err error) {
-	if before, err = stage.Processes(ctx, scene, container, "processes before SIGHUP from "+container); err != nil {
+	title := "processes before SIGHUP from " + container
+	target, err := stage.Find(ctx, scene, container, title, nginxMaster)
+	if err != nil {
 		return before, after, err
 	}
-	target, err := one(before, nginxMaster)
+	err = stage.again(func() (err error) {
+		before, err = stage.Processes(ctx, scene, container, title)
+		return err
+	})
 	if err != nil {
 		return before, after, err
 	}
@@ -242,6 +241,9 @@ func signalPause(ctx context.Context, stage *Stage) (damage string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if err := signallable(before); err != nil {
+		return "", err
+	}
 	signals := []string{"kill -HUP 1", "kill -USR1 1", "kill -QUIT 1", "kill -STOP 1", "kill -KILL 1"}
 	signalled, err := stage.Look(ctx, pauseScene, "shell", "signals to process 1", signals...)
 	if err == nil {
@@ -269,6 +271,15 @@ func signalPause(ctx context.Context, stage *Stage) (damage string, err error) {
 	return "", err
 }
 
+// signallable says why process 1 must not be sent signals: what is not a Pod's pause may be the node's own init.
+func signallable(snapshot process.Snapshot) error {
+	first, found := snapshot.PID(1)
+	if !found || len(first.Arguments) == 0 || !slices.Contains(pauseNames, path.Base(first.Arguments[0])) {
+		return absent(fmt.Sprintf("process 1 is %q and not the Pod's pause: no signal is sent to it", first.Arguments))
+	}
+	return nil
+}
+
 // describeDamage says how process 1 is another than before, empty when it is not.
 func describeDamage(before, after process.Snapshot) string {
 	old, _ := before.PID(1)
@@ -286,15 +297,23 @@ func describeDamage(before, after process.Snapshot) string {
 	return ""
 }
 
-// terminatePause sends TERM to process 1 and waits until the Pod is as wanted; being out of time is no error.
-func terminatePause(ctx context.Context, stage *Stage, scene Scene, wanted func(*corev1.Pod) bool) (bool, error) {
+// terminatePause sends TERM to process 1 and waits until the Pod is as wanted; being out of time is no error. It
+// returns what there was before as well.
+func terminatePause(ctx context.Context, stage *Stage, scene Scene, wanted func(*corev1.Pod) bool) (before process.Snapshot, reached bool, err error) {
+	if before, err = stage.Processes(ctx, scene, "shell", "processes before TERM to process 1"); err != nil {
+		return before, false, err
+	}
+	if err := signallable(before); err != nil {
+		return before, false, err
+	}
 	created, err := stage.Pod(ctx, scene, "shell")
 	if err != nil {
-		return false, err
+		return before, false, err
 	}
 	// The shell that sends the signal dies with its namespace, so that its exec may or may not end well.
 	_, _ = created.Look(ctx, "shell", "kill -TERM 1")
-	return settled(ctx, stage, scene, created, wanted)
+	reached, err = settled(ctx, stage, scene, created, wanted)
+	return before, reached, err
 }
 
 // settled waits until the Pod is as wanted and records its state and events. Being out of time is no error: what

@@ -71,24 +71,65 @@ func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title
 }
 
 // Find looks from inside a container until the one process with these arguments is there: a start process may
-// still be on its way to its last execve(2). The last look is evidence.
+// still be on its way to its last execve(2). The last look is evidence. A process that does not appear although all
+// containers of the Pod run is a deviation: a sibling must see it.
 func (stage *Stage) Find(ctx context.Context, scene Scene, container, title string, arguments ...string) (process.Process, error) {
-	var found process.Process
-	var missing error
-	err := poll(ctx, 10*time.Second, func() (bool, error) {
-		var snapshot process.Snapshot
-		err := stage.again(func() (err error) {
+	snapshot, err := stage.seek(ctx, scene, func() (snapshot process.Snapshot, err error) {
+		err = stage.again(func() error {
 			snapshot, err = stage.Processes(ctx, scene, container, title)
 			return err
 		})
-		if err != nil {
+		return snapshot, err
+	}, arguments)
+	if err != nil {
+		return process.Process{}, err
+	}
+	return one(snapshot, arguments...)
+}
+
+// seek takes snapshots until there is exactly one process of each argument vector, or the time is over.
+func (stage *Stage) seek(ctx context.Context, scene Scene, take func() (process.Snapshot, error), wanted ...[]string) (process.Snapshot, error) {
+	var snapshot process.Snapshot
+	var missing error
+	err := poll(ctx, 10*time.Second, func() (bool, error) {
+		var err error
+		if snapshot, err = take(); err != nil {
 			return false, err
 		}
-		found, missing = one(snapshot, arguments...)
+		missing = nil
+		for _, arguments := range wanted {
+			if _, err := one(snapshot, arguments...); missing == nil {
+				missing = err
+			}
+		}
 		return missing == nil, nil
 	})
-	return found, errors.Join(err, missing)
+	if err != nil || missing == nil {
+		return snapshot, err
+	}
+	if reason := absent(""); errors.As(missing, &reason) {
+		looked, err := stage.Pod(ctx, scene)
+		if err != nil {
+			return snapshot, err
+		}
+		status, err := looked.Status(ctx)
+		if err != nil {
+			return snapshot, err
+		}
+		for _, container := range status.Status.ContainerStatuses {
+			if container.State.Running == nil {
+				return snapshot, fmt.Errorf("%s, and container %s does not run", reason, container.Name)
+			}
+		}
+	}
+	return snapshot, missing
 }
+
+// absent is the error of a check that needs a process which a sibling must see and does not. It is an observation:
+// the trait does not hold.
+type absent string
+
+func (reason absent) Error() string { return string(reason) }
 
 // again makes a look of which only the last one is kept as evidence, when it is made several times under the
 // same title.
@@ -174,14 +215,17 @@ const nginxMaster = "nginx: master process nginx -g daemon off;"
 // nginxWorker is that of its workers.
 const nginxWorker = "nginx: worker process"
 
-// one returns the one process with these arguments. Its absence is an error: what is looked at is not there, and
-// whether it must be visible is another trait's matter.
+// one returns the one process with these arguments. None is absent; several are processes of other Pods, among which
+// the Pod's own cannot be told.
 func one(snapshot process.Snapshot, arguments ...string) (process.Process, error) {
 	found := snapshot.With(arguments...)
-	if len(found) != 1 {
-		return process.Process{}, fmt.Errorf("want one process %q to look at, found %d", arguments, len(found))
+	switch len(found) {
+	case 0:
+		return process.Process{}, absent(fmt.Sprintf("process %q of the Pod is not visible", arguments))
+	case 1:
+		return found[0], nil
 	}
-	return found[0], nil
+	return process.Process{}, fmt.Errorf("the Pod has one process %q to look at, %d are visible", arguments, len(found))
 }
 
 // quote shortens text for a one-line reason.

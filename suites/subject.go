@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,6 +20,9 @@ type subject struct {
 	hostname string // the node's label by which Pods are put on it
 	suffix   string // of the names of its Pods, empty when there is one subject
 }
+
+// label is the value of subjectLabel on the subject's Pods.
+func (subject subject) label() string { return "subject" + subject.suffix }
 
 // subjects returns every node under every RuntimeClass, or under the node's own runtime when there is no class.
 func subjects(nodes []corev1.Node, classes []string) []subject {
@@ -65,6 +69,17 @@ func selectNodes(nodes []corev1.Node, names []string) ([]corev1.Node, error) {
 		selected = append(selected, nodes[at])
 	}
 	return selected, nil
+}
+
+// createRuntimeClasses creates the RuntimeClasses of the handlers that a cluster of ours was given.
+func createRuntimeClasses(ctx context.Context, client *pod.Client, handlers []string) error {
+	for _, handler := range handlers {
+		class := &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: handler, Labels: map[string]string{ownerLabel: owner}}, Handler: handler}
+		if _, err := client.NodeV1().RuntimeClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("RuntimeClass %s: %w", handler, err)
+		}
+	}
+	return nil
 }
 
 // findHandlers fills in the handler of each subject's RuntimeClass. A class that does not exist keeps none: the traits

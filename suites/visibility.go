@@ -123,11 +123,7 @@ var visibilityTraits = []Trait{
 		},
 		Scenes: []Scene{uidMismatchScene, uidMismatchUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := stage.Processes(ctx, uidMismatchScene, "tracer", "processes seen from the tracer")
-			if err != nil {
-				return err
-			}
-			owner, err := one(shared, ownerSleep...)
+			owner, err := stage.Find(ctx, uidMismatchScene, "tracer", "processes seen from the tracer", ownerSleep...)
 			if err != nil {
 				return err
 			}
