@@ -95,8 +95,9 @@ func (host Host) ContainerdPatches() []string {
 }
 
 // containersConf returns the containers.conf(5) with which podman can run a node here, empty when the
-// engine's own settings will do: crun before 1.9 refuses the hybrid cgroup layout, and podman asks for
-// higher limits than a process without CAP_SYS_RESOURCE may set.
+// engine's own settings will do: crun before 1.9 refuses the hybrid cgroup layout, kind lifts podman's limit of 2048
+// processes in a container with version 2 only, and podman asks for higher limits than a process without
+// CAP_SYS_RESOURCE may set.
 func (host Host) containersConf() string {
 	var conf strings.Builder
 	if !host.HasSysResource {
@@ -104,7 +105,10 @@ func (host Host) containersConf() string {
 			host.OpenFiles, host.Processes)
 	}
 	if host.CgroupVersion == 1 {
-		conf.WriteString("[engine]\nruntime = \"runc\"\n")
+		if conf.Len() == 0 {
+			conf.WriteString("[containers]\n")
+		}
+		conf.WriteString("pids_limit = 0\n[engine]\nruntime = \"runc\"\n")
 	}
 	return conf.String()
 }

@@ -26,7 +26,7 @@ func (client *Client) Watch(ctx context.Context, namespace string) (*Watch, erro
 	if _, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		return nil, fmt.Errorf("watch Pods of namespace %s: %w", namespace, err)
 	}
-	informer := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace)).Core().V1().Pods().Informer()
+	informer := informers.NewSharedInformerFactoryWithOptions(client.Interface, 0, informers.WithNamespace(namespace)).Core().V1().Pods().Informer()
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { watch.set(object.(*corev1.Pod)) },
 		UpdateFunc: func(_, object any) { watch.set(object.(*corev1.Pod)) },

@@ -7,24 +7,23 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Script is the POSIX shell script whose output Parse reads. It needs cat, grep, od, tr and readlink,
-// which busybox and every distribution image have. Everything that a process can choose freely travels
-// as hexadecimal, so that no argument vector can forge a line.
-const Script = `hexadecimal() { od -An -v -tx1 "$1" 2>/dev/null | tr -d ' \n'; }
+// Script is the POSIX shell script whose output Parse reads. It needs grep, ls and od, which busybox and every
+// distribution image have, and starts one process for each that it sees and three besides. What a process can choose
+// freely comes as hexadecimal, or behind the name of the file it was read from, so that none can forge a line.
+const Script = `export LC_ALL=C
 echo "self $$"
+grep -HE '^(State|PPid|Uid|Gid|CapPrm|CapEff):' /proc/[0-9]*/status 2>/dev/null
+grep -H '' /proc/[0-9]*/stat 2>/dev/null
+ls -l /proc/[0-9]*/ns/pid 2>/dev/null
 for directory in /proc/[0-9]*; do
-  status=$(grep -E '^(State|PPid|Uid|Gid|CapPrm|CapEff):' "$directory/status" 2>/dev/null) || continue
-  echo "process ${directory#/proc/}"
-  echo "$status"
-  echo "stat $(hexadecimal "$directory/stat")"
-  echo "cmdline $(hexadecimal "$directory/cmdline")"
-  echo "pidns $(readlink "$directory/ns/pid" 2>/dev/null)"
-  echo "end"
+  echo "cmdline ${directory#/proc/}"
+  od -An -v -tx1 "$directory/cmdline" 2>/dev/null && echo end
 done
 echo complete`
 
@@ -51,47 +50,118 @@ type Snapshot struct {
 // Parse reads the output of Script. An output that was cut short is an error, never a smaller snapshot.
 // A process that ended between two reads of it is left out.
 func Parse(output string) (Snapshot, error) {
-	var snapshot Snapshot
-	var current *Process
-	gone, complete := false, false
+	reader := reader{seen: map[int]*seen{}}
+	complete := false
 	for number, line := range strings.Split(strings.TrimRight(output, "\n"), "\n") {
 		if complete {
 			return Snapshot{}, fmt.Errorf("line %d follows the end of the snapshot", number+1)
 		}
-		key, value, _ := strings.Cut(line, " ")
-		var err error
-		switch {
-		case line == "complete" && current == nil:
+		if line == "complete" {
 			complete = true
-		case key == "self" && current == nil:
-			snapshot.Self, err = strconv.Atoi(value)
-		case key == "process" && current == nil:
-			current, gone = new(Process), false
-			current.PID, err = strconv.Atoi(value)
-		case current == nil:
-			err = errors.New("no process begun")
-		case line == "end":
-			if !gone {
-				snapshot.Processes = append(snapshot.Processes, *current)
-			}
-			current = nil
-		case key == "pidns":
-			current.Namespace = value
-		case key == "cmdline":
-			current.Arguments, err = parseArguments(value)
-		case key == "stat" && value == "":
-			gone = true
-		case key == "stat":
-			current.StartTime, err = parseStartTime(value)
-		default:
-			err = current.parseStatus(line)
+			continue
 		}
-		if err != nil {
+		if err := reader.read(line); err != nil {
 			return Snapshot{}, fmt.Errorf("process snapshot, line %d %.80q: %w", number+1, line, err)
 		}
 	}
 	if !complete {
 		return Snapshot{}, errors.New("process snapshot is incomplete: its last line is missing")
+	}
+	return reader.snapshot()
+}
+
+// seen is what was read of one process so far.
+type seen struct {
+	Process
+	stat        string // all of the file
+	hexadecimal string // of its arguments
+	whole       bool   // its arguments were read to the end
+}
+
+// reader puts together what the script printed file by file.
+type reader struct {
+	self      int
+	seen      map[int]*seen
+	arguments *seen // of the process whose arguments are being read
+}
+
+// Lines of the script: of grep, which begin with the file, and of ls, which end with a link and where it leads.
+var (
+	fileLine = regexp.MustCompile(`^/proc/([0-9]+)/(status|stat):(.*)$`)
+	linkLine = regexp.MustCompile(` /proc/([0-9]+)/ns/pid(?: -> (\S+))?$`)
+)
+
+func (reader *reader) read(line string) error {
+	if reader.arguments != nil && reader.readArguments(line) {
+		return nil
+	}
+	if key, value, _ := strings.Cut(line, " "); key == "self" || key == "cmdline" {
+		pid, err := strconv.Atoi(value)
+		if err != nil {
+			return err
+		}
+		if key == "self" {
+			reader.self = pid
+		} else {
+			reader.arguments = reader.process(pid)
+		}
+		return nil
+	}
+	if parts := fileLine.FindStringSubmatch(line); parts != nil {
+		pid, err := strconv.Atoi(parts[1])
+		if err != nil {
+			return err
+		}
+		if parts[2] == "stat" {
+			reader.process(pid).stat += parts[3] + "\n"
+			return nil
+		}
+		return reader.process(pid).parseStatus(parts[3])
+	}
+	if parts := linkLine.FindStringSubmatch(line); parts != nil {
+		pid, err := strconv.Atoi(parts[1])
+		reader.process(pid).Namespace = parts[2]
+		return err
+	}
+	return errors.New("not a line of the snapshot")
+}
+
+// readArguments takes a line of od, or the end of its lines, and tells whether it was one.
+func (reader *reader) readArguments(line string) bool {
+	switch {
+	case line == "end":
+		reader.arguments.whole = true
+		reader.arguments = nil
+	case strings.HasPrefix(line, " "):
+		reader.arguments.hexadecimal += strings.ReplaceAll(line, " ", "")
+	default:
+		reader.arguments = nil // the process ended before od had opened its arguments
+		return false
+	}
+	return true
+}
+
+func (reader *reader) process(pid int) *seen {
+	if reader.seen[pid] == nil {
+		reader.seen[pid] = &seen{Process: Process{PID: pid}}
+	}
+	return reader.seen[pid]
+}
+
+func (reader *reader) snapshot() (Snapshot, error) {
+	snapshot := Snapshot{Self: reader.self}
+	for _, each := range reader.seen {
+		if each.State == "" || each.stat == "" || !each.whole {
+			continue
+		}
+		var err error
+		if each.StartTime, err = parseStartTime(each.stat); err != nil {
+			return Snapshot{}, fmt.Errorf("process snapshot, process %d: %w", each.PID, err)
+		}
+		if each.Arguments, err = parseArguments(each.hexadecimal); err != nil {
+			return Snapshot{}, fmt.Errorf("process snapshot, process %d: %w", each.PID, err)
+		}
+		snapshot.Processes = append(snapshot.Processes, each.Process)
 	}
 	slices.SortFunc(snapshot.Processes, func(a, b Process) int { return cmp.Compare(a.PID, b.PID) })
 	return snapshot, nil
@@ -111,26 +181,14 @@ func parseArguments(hexadecimal string) ([]string, error) {
 }
 
 // parseStartTime takes field 22 of proc_pid_stat(5). The second field is the command's name in
-// parentheses, which may itself hold spaces and parentheses.
-func parseStartTime(hexadecimal string) (uint64, error) {
-	raw, err := hex.DecodeString(hexadecimal)
-	if err != nil {
-		return 0, err
-	}
-	_, rest, found := cutLast(string(raw), ")")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 20 {
+// parentheses, which may itself hold spaces, parentheses and ends of lines.
+func parseStartTime(stat string) (uint64, error) {
+	end := strings.LastIndex(stat, ")")
+	fields := strings.Fields(stat[end+1:])
+	if end < 0 || len(fields) < 20 {
 		return 0, errors.New("stat has too few fields")
 	}
 	return strconv.ParseUint(fields[19], 10, 64)
-}
-
-func cutLast(s, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(s, separator)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(separator):], true
 }
 
 func (process *Process) parseStatus(line string) error {

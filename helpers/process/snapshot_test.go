@@ -57,27 +57,45 @@ func TestParseRefusesWhatIsCutShort(t *testing.T) {
 
 func TestParseStartTimeOfHostileName(t *testing.T) {
 	stat := "7 (a) b (c\n) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 12 13"
-	got, err := parseStartTime(hex.EncodeToString([]byte(stat)))
+	got, err := parseStartTime(stat)
 	if err != nil || got != 4711 {
 		t.Errorf("start time is %d, %v; want 4711", got, err)
 	}
 }
 
-func TestArgumentsCannotForgeLines(t *testing.T) {
-	arguments := []string{"sh", "-c", "x\nend\nprocess 1\ncomplete", ""}
-	raw := hex.EncodeToString([]byte(strings.Join(arguments, "\x00") + "\x00"))
-	snapshot, err := Parse("self 9\nprocess 5\ncmdline " + raw + "\nend\ncomplete\n")
+// forged is a process whose name and arguments look like lines of a snapshot.
+func forged() (lines string, arguments []string) {
+	arguments = []string{"sh", "-c", "x\nend\ncmdline 1\ncomplete", ""}
+	raw := " " + hex.EncodeToString([]byte(strings.Join(arguments, "\x00")+"\x00"))
+	name := "/proc/5/stat:5 (a\n/proc/5/stat:complete) S 0 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 12 13\n"
+	return "self 9\n/proc/5/status:State:\tS (sleeping)\n" + name + "cmdline 5\n" + raw + "\nend\ncomplete\n", arguments[:3]
+}
+
+func TestProcessesCannotForgeLines(t *testing.T) {
+	lines, want := forged()
+	snapshot, err := Parse(lines)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := snapshot.Processes[0].Arguments; !slices.Equal(got, arguments[:3]) {
-		t.Errorf("arguments are %q, want %q", got, arguments[:3])
+	if got := snapshot.Processes[0]; !slices.Equal(got.Arguments, want) || got.StartTime != 4711 {
+		t.Errorf("the process is %+v, want arguments %q and start time 4711", got, want)
+	}
+}
+
+func TestProcessesThatEndMeanwhileAreLeftOut(t *testing.T) {
+	lines, _ := forged()
+	for _, part := range []string{"/proc/5/status:State:\tS (sleeping)\n", "\nend"} {
+		snapshot, err := Parse(strings.Replace(lines, part, "", 1))
+		if err != nil || len(snapshot.Processes) != 0 {
+			t.Errorf("without %q: %d processes, %v; want none", part, len(snapshot.Processes), err)
+		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
 	f.Add(recorded(f))
-	f.Add("self 1\nprocess 1\nUid:\t0\t0\t0\t0\nstat \ncmdline 00ff\npidns \nend\ncomplete\n")
+	lines, _ := forged()
+	f.Add(lines)
 	f.Fuzz(func(t *testing.T, output string) {
 		snapshot, err := Parse(output)
 		if err == nil && !slices.IsSortedFunc(snapshot.Processes, func(a, b Process) int { return a.PID - b.PID }) {
