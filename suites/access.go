@@ -262,7 +262,7 @@ const (
 // that the targets are still the same processes.
 func lookAtAccess(ctx context.Context, stage *Stage) (accessMatrix, error) {
 	var matrix accessMatrix
-	snapshot, err := stage.seek(ctx, accessScene, func() (process.Snapshot, error) { return accessSnapshot(ctx, stage, "tracer") },
+	snapshot, err := stage.seek(ctx, accessScene, func() (process.Snapshot, error) { return stage.snapshot(ctx, accessScene, "tracer") },
 		[]string{nginxMaster}, []string{"sleep", "1000010"})
 	if reason := absent(""); errors.As(err, &reason) {
 		// The callers' own credentials can be looked at all the same.
@@ -277,7 +277,7 @@ func lookAtAccess(ctx context.Context, stage *Stage) (accessMatrix, error) {
 			return matrix, err
 		}
 	}
-	after, err := accessSnapshot(ctx, stage, "tracer")
+	after, err := stage.snapshot(ctx, accessScene, "tracer")
 	if err != nil {
 		return matrix, err
 	}
@@ -287,18 +287,6 @@ func lookAtAccess(ctx context.Context, stage *Stage) (accessMatrix, error) {
 		}
 	}
 	return matrix, nil
-}
-
-func accessSnapshot(ctx context.Context, stage *Stage, container string) (process.Snapshot, error) {
-	scene, err := stage.Pod(ctx, accessScene, container)
-	if err != nil {
-		return process.Snapshot{}, err
-	}
-	observations, err := scene.Look(ctx, container, process.Script)
-	if err != nil {
-		return process.Snapshot{}, err
-	}
-	return process.Parse(observations[0].Output)
 }
 
 // accessTargets picks the four targets and reads, as the tracer, what of them no snapshot holds.

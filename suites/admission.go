@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -120,8 +121,16 @@ func (stage *Stage) tryPod(ctx context.Context, namespace, title string, change 
 		},
 	}
 	change(tried)
-	_, err := stage.scenes.client.CoreV1().Pods(namespace).Create(ctx, tried, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	return stage.attempted(title, "kubectl create --dry-run=server", err)
+	var verdict error
+	err := poll(ctx, settling, func() (bool, error) {
+		_, verdict = stage.scenes.client.CoreV1().Pods(namespace).Create(ctx, tried, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		// A young namespace has no default service account yet.
+		return !apierrors.IsForbidden(verdict) || !strings.Contains(verdict.Error(), "looking up service account"), nil
+	})
+	if err != nil {
+		return attempt{}, err
+	}
+	return stage.attempted(title, "kubectl create --dry-run=server", verdict)
 }
 
 // tryUpdate asks the API, without changing anything, whether the field of a Pod may be changed.

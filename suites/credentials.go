@@ -16,9 +16,9 @@ import (
 )
 
 var (
-	uidMismatchScene         = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml"}
-	uidMismatchUnsharedScene = Scene{Name: "uid-mismatch-unshared", Manifest: "uid-mismatch.yaml", Unshared: true}
-	fileModesUnsharedScene   = Scene{Name: "file-modes-unshared", Manifest: "file-modes.yaml", Unshared: true}
+	uidMismatchScene         = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml", Still: true}
+	uidMismatchUnsharedScene = Scene{Name: "uid-mismatch-unshared", Manifest: "uid-mismatch.yaml", Unshared: true, Still: true}
+	fileModesUnsharedScene   = Scene{Name: "file-modes-unshared", Manifest: "file-modes.yaml", Unshared: true, Still: true}
 	accessScene              = Scene{Name: "access-matrix", Manifest: "access-matrix.yaml"}
 	userNamespaceScene       = Scene{Name: "user-namespace", Manifest: "file-modes.yaml", Later: true, Change: func(pod *corev1.Pod) {
 		pod.Spec.HostUsers = new(bool)
@@ -63,7 +63,7 @@ var credentialTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			after, err := stage.Processes(ctx, uidMismatchScene, "tracer", "processes afterwards")
+			after, err := stage.processes(ctx, uidMismatchScene, "tracer", "processes afterwards", true)
 			if err != nil {
 				return err
 			}

@@ -42,13 +42,14 @@ const subjectsAtOnce = 3
 func (g *gate) decideAll(ctx context.Context, all decisions) {
 	ordered := inOrderOfCost(g.options.Selected)
 	nodes := map[string]*turns{}
+	for _, subject := range g.subjects {
+		nodes[subject.Node] = newTurns(subjectsAtOnce)
+	}
 	var deciding sync.WaitGroup
 	for number, subject := range g.subjects {
-		if nodes[subject.Node] == nil {
-			nodes[subject.Node] = newTurns(subjectsAtOnce)
-		}
+		mine := nodes[subject.Node].queue(number)
 		deciding.Go(func() {
-			if nodes[subject.Node].take(ctx, number) == nil {
+			if nodes[subject.Node].wait(ctx, mine) == nil {
 				defer nodes[subject.Node].give()
 			}
 			g.decideSubject(ctx, number, ordered, all)

@@ -24,14 +24,16 @@ type Scene struct {
 	Manifest string            // file in fixtures
 	Unshared bool              // the Pod without shareProcessNamespace: the control
 	Change   func(*corev1.Pod) // what else differs from the manifest, nil for nothing
+	// Still says that no trait changes the Pod's processes, so that one look from each container does for all traits.
+	Still bool
 	// Later leaves the Pod to be created by the first trait that asks for it, and not ahead of all traits.
 	Later bool
 }
 
 // The article's Pod, which most traits look at, and its control.
 var (
-	articleScene         = Scene{Name: "article", Manifest: "share-process-namespace.yaml"}
-	articleUnsharedScene = Scene{Name: "article-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
+	articleScene         = Scene{Name: "article", Manifest: "share-process-namespace.yaml", Still: true}
+	articleUnsharedScene = Scene{Name: "article-unshared", Manifest: "share-process-namespace.yaml", Unshared: true, Still: true}
 )
 
 const (

@@ -50,8 +50,32 @@ func (stage *Stage) Record(scene Scene, evidence ...reports.Evidence) {
 	}
 }
 
-// Processes takes a snapshot from inside a container and records it under the title.
+// Processes takes a snapshot from inside a container and records it under the title. In a scene that is still it is
+// the one that another trait took already.
 func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title string) (process.Snapshot, error) {
+	return stage.processes(ctx, scene, container, title, false)
+}
+
+func (stage *Stage) processes(ctx context.Context, scene Scene, container, title string, fresh bool) (process.Snapshot, error) {
+	var snapshot process.Snapshot
+	var err error
+	if scene.Still {
+		kept, _ := stage.scenes.looks.LoadOrStore("processes/"+scene.Name+stage.subject.suffix+"/"+container, &keptSnapshot{})
+		snapshot, err = kept.(*keptSnapshot).get(fresh, func() (process.Snapshot, error) { return stage.settledSnapshot(ctx, scene, container) })
+	} else {
+		snapshot, err = stage.snapshot(ctx, scene, container)
+	}
+	if err != nil {
+		return snapshot, err
+	}
+	stage.Record(scene, reports.Evidence{
+		Title: title, Where: scene.Name + stage.subject.suffix + "/" + container, Command: "ps", Processes: rows(snapshot),
+	})
+	return snapshot, nil
+}
+
+// snapshot looks at all processes from inside a container.
+func (stage *Stage) snapshot(ctx context.Context, scene Scene, container string) (process.Snapshot, error) {
 	looked, err := stage.Pod(ctx, scene, container)
 	if err != nil {
 		return process.Snapshot{}, err
@@ -64,21 +88,79 @@ func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title
 	if err != nil {
 		return process.Snapshot{}, fmt.Errorf("container %s: %w", container, err)
 	}
-	stage.Record(scene, reports.Evidence{
-		Title: title, Where: looked.Name + "/" + container, Command: "ps", Processes: rows(snapshot),
-	})
 	return snapshot, nil
+}
+
+// settledSnapshot looks once all containers of the Pod run, and again while one is still on its way to its start
+// process or nginx to its workers.
+func (stage *Stage) settledSnapshot(ctx context.Context, scene Scene, container string) (process.Snapshot, error) {
+	created, err := stage.Pod(ctx, scene)
+	if err != nil {
+		return process.Snapshot{}, err
+	}
+	status, err := created.Status(ctx)
+	if err != nil {
+		return process.Snapshot{}, err
+	}
+	var names []string
+	for _, each := range status.Spec.Containers {
+		names = append(names, each.Name)
+	}
+	if err := created.WaitRunning(ctx, names...); err != nil {
+		return process.Snapshot{}, err
+	}
+	var snapshot process.Snapshot
+	err = poll(ctx, 10*time.Second, func() (bool, error) {
+		snapshot, err = stage.snapshot(ctx, scene, container)
+		return err == nil && settledProcesses(snapshot), err
+	})
+	return snapshot, err
+}
+
+// settledProcesses tells whether no process is about to become or to start another one: runc's init, and nginx that
+// has no workers yet.
+func settledProcesses(snapshot process.Snapshot) bool {
+	for _, each := range snapshot.Processes {
+		starting := len(each.Arguments) == 2 && each.Arguments[1] == "init" && each.PID != 1
+		young := slices.Equal(each.Arguments, []string{nginxMaster}) && len(snapshot.With(nginxWorker)) < 2
+		if starting || young || len(each.Arguments) > 0 && strings.HasPrefix(each.Arguments[0], "nginx -g") {
+			return false
+		}
+	}
+	return true
+}
+
+// keptSnapshot is the last good snapshot from one container of a scene that is still.
+type keptSnapshot struct {
+	mutex    sync.Mutex
+	snapshot *process.Snapshot
+}
+
+// get returns the kept snapshot, or takes one when there is none or a fresh one is asked for.
+func (kept *keptSnapshot) get(fresh bool, take func() (process.Snapshot, error)) (process.Snapshot, error) {
+	kept.mutex.Lock()
+	defer kept.mutex.Unlock()
+	if kept.snapshot != nil && !fresh {
+		return *kept.snapshot, nil
+	}
+	taken, err := take()
+	if err == nil {
+		kept.snapshot = &taken
+	}
+	return taken, err
 }
 
 // Find looks from inside a container until the one process with these arguments is there: a start process may
 // still be on its way to its last execve(2). The last look is evidence. A process that does not appear although all
 // containers of the Pod run is a deviation: a sibling must see it.
 func (stage *Stage) Find(ctx context.Context, scene Scene, container, title string, arguments ...string) (process.Process, error) {
+	fresh := false // the kept look of a still scene may be older than the process
 	snapshot, err := stage.seek(ctx, scene, func() (snapshot process.Snapshot, err error) {
 		err = stage.again(func() error {
-			snapshot, err = stage.Processes(ctx, scene, container, title)
+			snapshot, err = stage.processes(ctx, scene, container, title, fresh)
 			return err
 		})
+		fresh = true
 		return snapshot, err
 	}, arguments)
 	if err != nil {

@@ -22,11 +22,20 @@ func newTurns(limit int) *turns { return &turns{free: limit} }
 
 // take waits for a turn. The lowest order that waits comes first.
 func (turns *turns) take(ctx context.Context, order int) error {
+	return turns.wait(ctx, turns.queue(order))
+}
+
+// queue asks for a turn, which wait waits for.
+func (turns *turns) queue(order int) *turn {
 	mine := &turn{order: order, ready: make(chan struct{})}
 	turns.mutex.Lock()
+	defer turns.mutex.Unlock()
 	turns.waiting = append(turns.waiting, mine)
 	turns.next()
-	turns.mutex.Unlock()
+	return mine
+}
+
+func (turns *turns) wait(ctx context.Context, mine *turn) error {
 	select {
 	case <-mine.ready:
 		return nil
