@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -179,14 +180,21 @@ func (g *gate) judge(ctx context.Context, trait Trait, subject subject) reports.
 // failure is what a failed assertion stops a check with.
 type failure string
 
+// controlFailed begins the reason of an assertion about a control.
+const controlFailed = "control:"
+
 // verdict turns what a check did into a verdict and its reason: a failed assertion is nonconformant; an error, and a
-// panic of the check itself, is inconclusive.
+// panic of the check itself, is inconclusive. So is a control that does not show the opposite: it leaves the look at the
+// Pod that shares without proof, and says nothing against it.
 func verdict(check func(gomega.Gomega) error) (decided reports.Verdict, reason string) {
 	defer func() {
 		switch stopped := recover().(type) {
 		case nil:
 		case failure:
 			decided, reason = reports.Nonconformant, string(stopped)
+			if strings.HasPrefix(reason, controlFailed) {
+				decided = reports.Inconclusive
+			}
 		default:
 			decided, reason = reports.Inconclusive, fmt.Sprintf("the check itself failed: %v", stopped)
 		}

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"slices"
 	"strings"
 
 	"sharedpid/reports"
@@ -29,12 +30,15 @@ var explanations = []Cause{
 	{"connection refused", "the API server does not answer", "look at the cluster's control plane"},
 }
 
-// explain returns the probable cause and the next step for a reason, empty when nothing is known of it. What the
-// trait knows of itself counts first.
+// explain returns the probable cause and the next step for a reason, empty when nothing is known of it. What was seen of
+// a Pod is the trait's own matter, its control's included; what kept it from being seen is everybody's.
 func explain(trait Trait, verdict reports.Verdict, reason string) (cause, nextStep string) {
 	known := explanations
-	if verdict == reports.Nonconformant {
+	switch {
+	case verdict == reports.Nonconformant:
 		known = trait.Causes
+	case strings.HasPrefix(reason, controlFailed):
+		known = slices.Concat(explanations, trait.Causes)
 	}
 	for _, each := range known {
 		if strings.Contains(reason, each.Words) {

@@ -81,7 +81,7 @@ var joinerTraits = []Trait{
 	},
 	{
 		ID:        "joiners/ephemeral-joins",
-		Statement: "An ephemeral container MUST join the Pod's shared process namespace, with a target container and without one.",
+		Statement: "An ephemeral container MUST join the Pod's shared process namespace, with a target container and without one; in a Pod that does not share, it MUST join its target's.",
 		Profile:   Core,
 		Sources: []string{
 			"https://kubernetes.io/docs/tasks/debug/debug-application/debug-running-pod/#ephemeral-container",
@@ -91,7 +91,8 @@ var joinerTraits = []Trait{
 		Scenes: []Scene{ephemeralScene, ephemeralUnsharedScene},
 		Slow:   true,
 		Causes: []Cause{
-			{"control:", "the runtime does not support the process namespace target of ephemeral containers", "look at the namespace mode TARGET in the CRI, and at the runtime's handling of it (k3s#3381)"},
+			{"its target", "the runtime does not support the process namespace target of ephemeral containers", "look at the namespace mode TARGET in the CRI, and at the runtime's handling of it (k3s#3381)"},
+			{"control:", notShared[0].Cause, notShared[0].NextStep},
 			{"", "the runtime starts ephemeral containers in a namespace of their own", "compare the pid namespaces in the containers' config.json on the node"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
@@ -197,6 +198,6 @@ func judgeDebuggers(g gomega.Gomega, unshared map[string]process.Snapshot) {
 	first, _ := unshared["untargeted"].PID(1)
 	g.Expect(first.Arguments).To(gomega.Equal([]string{"sleep", "1000130"}), "control: without sharing and without a target, the ephemeral container must be isolated")
 	first, _ = unshared["targeted"].PID(1)
-	g.Expect(first.Arguments).To(gomega.Equal([]string{nginxMaster}), "control: without sharing, the ephemeral container must see its target as process 1")
-	g.Expect(unshared["targeted"].With("sh")).To(gomega.BeEmpty(), "control: without sharing, the ephemeral container must not see others than its target")
+	g.Expect(first.Arguments).To(gomega.Equal([]string{nginxMaster}), "without sharing, an ephemeral container must see its target as process 1")
+	g.Expect(unshared["targeted"].With("sh")).To(gomega.BeEmpty(), "without sharing, an ephemeral container must not see others than its target")
 }

@@ -107,7 +107,7 @@ var namespaceTraits = []Trait{
 	},
 	{
 		ID:        "namespace/pods-apart",
-		Statement: "Two Pods that each share a process namespace MUST NOT see each other's processes.",
+		Statement: "Two Pods that each share a process namespace MUST be in different ones, and MUST NOT see each other's processes.",
 		Profile:   Core,
 		Sources:   []string{kep, pidPage},
 		Scenes:    []Scene{articleScene, uidMismatchScene},
@@ -277,10 +277,14 @@ func judgeOnlyPIDsShared(g gomega.Gomega, one, other map[string]string) {
 }
 
 func judgePodsApart(g gomega.Gomega, article, other process.Snapshot) {
-	judgeNginxIsVisible(g, article)
-	g.Expect(other.With(ownerSleep...)).To(gomega.HaveLen(1), "the other Pod must see its own processes")
 	g.Expect(article.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
 	g.Expect(other.With(nginxMaster)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
+	g.Expect(other.With(ownerSleep...)).To(gomega.HaveLen(1), "the other Pod must see its own process")
+	judgeNginxIsVisible(g, article)
+	one, _ := article.PID(article.Self)
+	two, _ := other.PID(other.Self)
+	g.Expect(one.Namespace).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
+	g.Expect(one.Namespace).NotTo(gomega.Equal(two.Namespace), "both Pods are in one namespace")
 }
 
 // programs returns the processes that run a program of that name.
