@@ -219,3 +219,31 @@ func TestJudgeCapabilities(t *testing.T) {
 	withoutKill[1].Effective &^= capKill
 	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeCapabilities(g, withoutKill) })
 }
+
+func TestJudgeSameUID(t *testing.T) {
+	environ, file := pod.Observation{Output: "PATH=/bin\x00HOME=/\x00"}, pod.Observation{Output: "canary-for-everyone"}
+	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeSameUID(g, environ, file, observedNothing) })
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSameUID(g, observedDenied, file, observedNothing) })
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSameUID(g, observedNothing, file, observedNothing) })
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSameUID(g, environ, observedDenied, observedNothing) })
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSameUID(g, environ, file, observedDenied) })
+}
+
+func TestJudgeAccess(t *testing.T) {
+	cell := reports.Access{Caller: callerRoot, Target: targetMaster, Operation: "root", Expected: accessAllowed, Observed: accessAllowed}
+	refused := cell
+	refused.Observed = "EACCES"
+	narrowed := refused
+	narrowed.Expected, narrowed.Narrowed = "EACCES", "apparmor"
+	claim := []accessClaim{{accessAllowed, callerRoot, targetMaster, []string{"root"}}}
+	for _, test := range []struct {
+		cell reports.Access
+		want reports.Verdict
+	}{{cell, reports.Conformant}, {refused, reports.Nonconformant}, {narrowed, reports.Conformant}} {
+		cells := []reports.Access{test.cell}
+		expectVerdict(t, test.want, func(g gomega.Gomega) { judgeAccess(g, cells) })
+		expectVerdict(t, test.want, func(g gomega.Gomega) { judgeClaims(g, accessMatrix{cells: cells}, claim) })
+	}
+	// Nothing claimed is nothing observed.
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeClaims(g, accessMatrix{}, nil) })
+}

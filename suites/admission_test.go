@@ -1,0 +1,28 @@
+package suites
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"sharedpid/reports"
+)
+
+func TestJudgeRejected(t *testing.T) {
+	const words = "cannot both be enabled"
+	invalid := func(detail string) error {
+		return apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "tried", field.ErrorList{field.Forbidden(field.NewPath("spec"), detail)})
+	}
+	judge := func(refusal error) func(gomega.Gomega) {
+		return func(g gomega.Gomega) { judgeRejected(g, attempt{"a Pod", refusal}, words) }
+	}
+	expectVerdict(t, reports.Conformant, judge(invalid("they "+words)))
+	expectVerdict(t, reports.Nonconformant, judge(nil))
+	expectVerdict(t, reports.Nonconformant, judge(invalid("something else")))
+	// A policy that refuses is not the API's validation.
+	expectVerdict(t, reports.Nonconformant, judge(apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "tried", errors.New(words))))
+}

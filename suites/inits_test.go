@@ -1,0 +1,27 @@
+package suites
+
+import (
+	"testing"
+
+	"github.com/onsi/gomega"
+
+	"sharedpid/reports"
+)
+
+func TestJudgeRefusal(t *testing.T) {
+	refused := refusal{exitCode: 1, restarts: 1, words: "Explicit --user argument required to run as user manager.", siblingRuns: true}
+	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeRefusal(g, refused) })
+	for name, change := range map[string]func(*refusal){
+		"boots":            func(seen *refusal) { seen.restarts, seen.exitCode = 0, -1 },
+		"other exit code":  func(seen *refusal) { seen.exitCode = 255 },
+		"unknown words":    func(seen *refusal) { seen.words = "Segmentation fault" },
+		"sibling restarts": func(seen *refusal) { seen.siblingRestarts = 1 },
+		"sibling is gone":  func(seen *refusal) { seen.siblingRuns = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := refused
+			change(&seen)
+			expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeRefusal(g, seen) })
+		})
+	}
+}

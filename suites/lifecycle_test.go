@@ -1,0 +1,59 @@
+package suites
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"sharedpid/helpers/process"
+	"sharedpid/reports"
+)
+
+func restarts(counts map[string]int32) *corev1.Pod {
+	var status corev1.Pod
+	for name, count := range counts {
+		status.Status.ContainerStatuses = append(status.Status.ContainerStatuses, corev1.ContainerStatus{Name: name, RestartCount: count})
+	}
+	return &status
+}
+
+func TestJudgeReturn(t *testing.T) {
+	before := recorded(t)
+	// nginx was killed and came back; the rest is as it was.
+	after := changed(before, func(each *process.Process) {
+		if slices.Contains([]string{nginxMaster, nginxWorker}, slices.Concat(each.Arguments, []string{""})[0]) {
+			each.PID, each.StartTime = each.PID+100, each.StartTime+100
+		}
+	})
+	once := restarts(map[string]int32{"nginx": 1, "shell": 0})
+	judge := func(last *corev1.Pod, after process.Snapshot) func(gomega.Gomega) {
+		return func(g gomega.Gomega) {
+			judgeReturn(g, "nginx", last, before, after, []string{nginxMaster}, []string{"sh"})
+		}
+	}
+	expectVerdict(t, reports.Conformant, judge(once, after))
+	expectVerdict(t, reports.Nonconformant, judge(restarts(map[string]int32{"nginx": 0, "shell": 0}), after))
+	expectVerdict(t, reports.Nonconformant, judge(restarts(map[string]int32{"nginx": 1, "shell": 1}), after))
+	expectVerdict(t, reports.Nonconformant, judge(once, without(after, nginxMaster)))
+	expectVerdict(t, reports.Nonconformant, judge(once, without(after, "sh")))
+	expectVerdict(t, reports.Nonconformant, judge(once, changed(after, func(each *process.Process) {
+		if each.PID == 1 {
+			each.StartTime++ // a new sandbox
+		}
+	})))
+}
+
+func TestJudgeNothingLeft(t *testing.T) {
+	before := recorded(t)
+	judge := func(after process.Snapshot) func(gomega.Gomega) {
+		return func(g gomega.Gomega) { judgeNothingLeft(g, before, after, []string{nginxWorker}) }
+	}
+	expectVerdict(t, reports.Conformant, judge(without(before, nginxWorker)))
+	expectVerdict(t, reports.Nonconformant, judge(before))
+	// Another process may have the pid of one that is gone.
+	expectVerdict(t, reports.Conformant, judge(changed(before, func(each *process.Process) { each.StartTime += 100 })))
+	// What was never there cannot be left.
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNothingLeft(g, before, before, []string{"sleep", "1"}) })
+}
