@@ -1,6 +1,7 @@
 # Every command a person types. `make help` lists them.
 PROFILE ?= article
 N ?= 5
+FAULT ?= all
 # More flags for the gate, see bin/sharedpid -h.
 ARGS ?=
 GATE := bin/sharedpid -test.run='^TestConformance$$' -test.timeout=30m -profile=$(PROFILE) \
@@ -21,6 +22,12 @@ RACE := $(if $(shell command -v gcc),-race)
 .PHONY: test
 test: ## run the project's own tests; no cluster is needed
 	go test $(RACE) -skip '^TestConformance$$' ./...
+
+.PHONY: faults
+faults: bin ## prove that the gate bites: every faulty runtime turns exactly the traits that it breaks (FAULT=all)
+	@bin/setup $(SETUP_ARGS)
+	bin/sharedpid -test.run='^TestFaults$$' -test.v=false -test.timeout=30m -profile=core -fault=$(FAULT) -cluster-name=sharedpid-faults \
+		-report-dir=$(or $(REPORT_DIR),reports/out/faults) $(ARGS)
 
 .PHONY: list
 list: bin ## print the traits of a profile (PROFILE=)
@@ -46,8 +53,8 @@ soak: bin ## N runs of a profile on one kept cluster: their spread, and whether 
 	go run ./reports/bench reports/out/soak/*/run.json
 
 .PHONY: catalogue
-catalogue: ## write suites/CATALOGUE.md from the traits
-	go test ./suites -run '^TestCatalogueIsCurrent$$' -update-catalogue
+catalogue: ## write suites/CATALOGUE.md from the traits and suites/FAULTS.md from the faults
+	go test ./suites -run '^Test(Catalogue|FaultsPage)IsCurrent$$' -args -update-catalogue -update-faults
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck

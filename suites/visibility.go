@@ -156,7 +156,7 @@ func execSeenFromNginx(ctx context.Context, stage *Stage, scene Scene) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("pid of a background process: %w", err)
 	}
-	seen, err := stage.Processes(ctx, scene, "nginx", "processes seen from nginx")
+	seen, err := stage.processes(ctx, scene, "nginx", "processes seen from nginx", true)
 	if err != nil {
 		return false, err
 	}
