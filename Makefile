@@ -4,17 +4,25 @@ N ?= 5
 FAULT ?= all
 # More flags for the gate, see bin/sharedpid -h.
 ARGS ?=
-GATE := bin/sharedpid -test.run='^TestConformance$$' -test.timeout=30m -profile=$(PROFILE) \
-	$(if $(REPORT_DIR),-report-dir=$(REPORT_DIR)) $(if $(KEEP),-keep) $(ARGS)
+# OCI runtimes to decide the traits under, such as runc,crun,runsc; the nodes' own by default.
+RUNTIMES ?=
+comma := ,
+RUNTIME_FLAGS = $(foreach runtime,$(subst $(comma), ,$(RUNTIMES)),-runtime=$(runtime))
+GATE = bin/sharedpid -test.run='^TestConformance$$' -test.timeout=30m -profile=$(PROFILE) \
+	$(RUNTIME_FLAGS) $(if $(REPORT_DIR),-report-dir=$(REPORT_DIR)) $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: help
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: e2e
-e2e: bin ## provision a kind cluster, decide the traits, report, delete the cluster (PROFILE=, KEEP=1, REPORT_DIR=, ARGS=)
-	bin/setup $(SETUP_ARGS)
+e2e: bin ## provision a kind cluster, decide the traits, report, delete the cluster (PROFILE=, RUNTIMES=, KEEP=1, REPORT_DIR=, ARGS=)
+	bin/setup $(RUNTIME_FLAGS) $(SETUP_ARGS)
 	$(GATE)
+
+.PHONY: runtimes
+runtimes: ## decide profile core under runc, crun and gVisor side by side on one cluster (RUNTIMES=, KEEP=1)
+	$(MAKE) e2e PROFILE=core RUNTIMES=$(or $(RUNTIMES),runc$(comma)crun$(comma)runsc)
 
 # The race detector needs a C compiler.
 RACE := $(if $(shell command -v gcc),-race)

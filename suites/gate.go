@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/types"
 
 	"sharedpid/fixtures/nodeimage"
+	"sharedpid/fixtures/runtimes"
 	"sharedpid/fixtures/testimages"
 	"sharedpid/helpers/cluster"
 	"sharedpid/helpers/engine"
@@ -153,6 +154,7 @@ func (g *gate) setUp(ctx context.Context) error {
 	if err := findHandlers(ctx, client, g.subjects); err != nil {
 		return err
 	}
+	g.readVersions(ctx)
 	g.run.Subjects, g.run.Plan = nil, nil
 	for _, subject := range g.subjects {
 		g.run.Subjects = append(g.run.Subjects, subject.Subject)
@@ -197,9 +199,30 @@ func (g *gate) obtain(ctx context.Context) error {
 	if image == local && !working.HasImage(ctx, image) {
 		return fmt.Errorf("the node image %s is not built; run: make node-image", image)
 	}
+	if err := g.findRuntimes(); err != nil {
+		return err
+	}
 	g.engine = working
 	g.run.Cluster = reports.Cluster{Name: g.options.ClusterName, Origin: "created", Engine: working.Name, NodeImage: image}
 	return g.findOrCreate(ctx, working, image)
+}
+
+// findRuntimes finds the runtimes that the nodes are to have beside their own, which bin/setup has built.
+func (g *gate) findRuntimes() error {
+	selected, err := runtimes.Select(g.options.Runtimes)
+	if err != nil || len(selected) == 0 {
+		return err
+	}
+	cache, err := engine.CacheDirectory()
+	if err != nil {
+		return err
+	}
+	folder, err := runtimes.Folder(g.root, cache)
+	if err != nil {
+		return err
+	}
+	g.options.Handlers, err = runtimes.Set(folder, selected)
+	return err
 }
 
 func (g *gate) findOrCreate(ctx context.Context, working *engine.Engine, image string) error {

@@ -16,6 +16,7 @@ import (
 
 	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
+	"sharedpid/fixtures/runtimes"
 	"sharedpid/fixtures/testimages"
 )
 
@@ -40,6 +41,7 @@ type Options struct {
 	Context    string          // in that kubeconfig
 	Selected   []Trait         // what the selection comes to
 
+	Runtimes []string     // real ones, to decide the traits under on a cluster that is created
 	Faults   []string     // to run the traits under, for TestFaults
 	Handlers handlers.Set // runtimes that the nodes of a created cluster get beside their own
 }
@@ -58,7 +60,7 @@ func (values *repeated) Set(value string) error { *values = append(*values, valu
 func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	var options Options
 	names := []string{
-		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "runtime-class", "node", "fault",
+		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "runtime", "runtime-class", "node", "fault",
 		"kubeconfig", "context", "labels", "skip-labels", "feature", "skip-features", "assess", "dry-run",
 	}
 	flags.StringVar(&options.Profile, "profile", string(Article), "traits to decide: `article`, core or full")
@@ -74,6 +76,7 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	// The framework has a flag of this name as well, a switch, and leaves one that is defined alone.
 	flags.IntVar(&options.Parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits are decided at once: a `number`")
 	flags.Var((*repeated)(&options.RuntimeClasses), "runtime-class", "`name` of a RuntimeClass to decide the traits under (repeatable; default: the nodes' own runtime)")
+	flags.Var((*repeated)(&options.Runtimes), "runtime", "`name` of an OCI runtime that the created cluster gets and the traits are decided under: "+strings.Join(runtimes.Names(), ", ")+" (repeatable)")
 	flags.Var((*repeated)(&options.Faults), "fault", "`name` of a faulty runtime that TestFaults runs, or all (repeatable)")
 	flags.Var((*repeated)(&options.Nodes), "node", "`name` of a node to decide the traits on (repeatable; default: every node that takes Pods)")
 	flags.Usage = func() {
@@ -105,9 +108,24 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	if err := options.configure(framework); err != nil {
 		return options, err
 	}
+	if err := options.addRuntimes(); err != nil {
+		return options, err
+	}
 	options.List = options.List || framework.DryRun()
 	options.defaultPaths()
 	return options, options.choose()
+}
+
+// addRuntimes asks for the RuntimeClasses of the runtimes.
+func (options *Options) addRuntimes() error {
+	if _, err := runtimes.Select(options.Runtimes); err != nil {
+		return fmt.Errorf("flag -runtime: %w", err)
+	}
+	if len(options.Runtimes) > 0 && options.Existing() {
+		return errors.New("flag -runtime: runtimes are put into a cluster that is created for them; on an existing one name its RuntimeClasses with -runtime-class")
+	}
+	options.RuntimeClasses = append(slices.Clone(options.Runtimes), options.RuntimeClasses...)
+	return nil
 }
 
 func printFlags(to io.Writer, flags *flag.FlagSet, names []string) {

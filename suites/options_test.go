@@ -41,6 +41,9 @@ func TestBadInput(t *testing.T) {
 		"malformed kubeconfig": {[]string{"-kubeconfig=" + file("malformed", "{{")}, "kubeconfig"},
 		"unknown context":      {[]string{"-kubeconfig=" + file("config", unanswered), "-context=b"}, `"b"`},
 		"API does not answer":  {[]string{"-kubeconfig=" + file("config", unanswered)}, "does not answer"},
+		"unknown runtime":      {[]string{"-runtime=rusnc"}, `no runtime "rusnc"; the runtimes are runc, crun, runsc`},
+		"runtime named twice":  {[]string{"-runtime=crun", "-runtime=crun"}, "crun is named twice"},
+		"runtime on existing":  {[]string{"-runtime=crun", "-kubeconfig=" + file("config", unanswered)}, "-runtime-class"},
 		"unknown engine":       {[]string{"-engine=rkt"}, `engine "rkt" is not known`},
 	} {
 		t.Run(name, func(t *testing.T) {

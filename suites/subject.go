@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sharedpid/fixtures/runtimes"
 	"sharedpid/helpers/pod"
 	"sharedpid/reports"
 )
@@ -98,6 +99,26 @@ func findHandlers(ctx context.Context, client *pod.Client, subjects []subject) e
 		subjects[i].RuntimeHandler = handlers[class]
 	}
 	return nil
+}
+
+// readVersions fills in the version of each subject's OCI runtime, by asking it on its node: no API tells. On a cluster
+// that somebody else made, and of a runtime that cannot be asked, it stays unknown.
+func (g *gate) readVersions(ctx context.Context) {
+	selected, err := runtimes.Select(g.options.Runtimes)
+	if err != nil {
+		return
+	}
+	for i := range g.subjects {
+		described := &g.subjects[i].Subject
+		for _, runtime := range selected {
+			if runtime.Name != described.RuntimeClass {
+				continue
+			}
+			if printed, err := g.engine.Output(ctx, append([]string{"exec", described.Node}, runtime.Version...)...); err == nil {
+				described.RuntimeVersion = runtimes.ParseVersion(printed)
+			}
+		}
+	}
 }
 
 // cgroupVersion reads the version from the type of the file system at /sys/fs/cgroup, by its number in statfs(2).

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"sharedpid/fixtures/handlers"
 	"sharedpid/fixtures/nodeimage"
+	"sharedpid/fixtures/runtimes"
 	"sharedpid/fixtures/testimages"
 	"sharedpid/helpers/cluster"
 	"sharedpid/helpers/engine"
@@ -39,6 +41,8 @@ func main() {
 	flags := flag.NewFlagSet("setup", flag.ContinueOnError)
 	engineName := flags.String("engine", "", "container `engine`: docker, podman or nerdctl (default: the first that works)")
 	nodeImage := flags.String("node-image", "", "`image` of the cluster's nodes: kind, local or a reference (default: local if built, else kind's if a registry answers, else local)")
+	var names repeated
+	flags.Var(&names, "runtime", "`name` of an OCI runtime that a run is to have beside the nodes' own: "+strings.Join(runtimes.Names(), ", ")+" (repeatable)")
 	clean := flags.Bool("clean", false, "delete the clusters and files that earlier runs left, and nothing else")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), usage)
@@ -57,7 +61,17 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	printer := progress.NewPrinter(os.Stderr)
-	work := func() error { return setUp(ctx, *engineName, *nodeImage, printer) }
+	selected, err := runtimes.Select(names)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "setup:", err)
+		os.Exit(2)
+	}
+	work := func() error {
+		if err := setUp(ctx, *engineName, *nodeImage, printer); err != nil {
+			return err
+		}
+		return buildRuntimes(ctx, selected, printer)
+	}
 	if *clean {
 		work = func() error { return sweep(ctx, printer) }
 	}
@@ -68,6 +82,44 @@ func main() {
 		fmt.Fprintln(os.Stderr, "setup:", err)
 		os.Exit(2)
 	}
+}
+
+// repeated is a flag that may be given several times.
+type repeated []string
+
+func (values *repeated) String() string         { return strings.Join(*values, ",") }
+func (values *repeated) Set(value string) error { *values = append(*values, value); return nil }
+
+// buildRuntimes builds the runtimes that are missing.
+func buildRuntimes(ctx context.Context, selected []runtimes.Runtime, printer *progress.Printer) error {
+	root, err := nodeimage.Root()
+	if err != nil {
+		return err
+	}
+	directory, err := engine.CacheDirectory()
+	if err != nil {
+		return err
+	}
+	folder, err := runtimes.Folder(root, directory)
+	if err != nil || len(runtimes.Missing(folder, selected)) == 0 {
+		return err
+	}
+	unlock, err := lockBuild(ctx, directory, printer)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// Another process may have built them while this one waited.
+	missing := runtimes.Missing(folder, selected)
+	for _, runtime := range missing {
+		if len(runtime.Packages) == 0 {
+			continue
+		}
+		if err := engine.InstallPackages(ctx, printer.Step, runtime.Packages...); err != nil {
+			return fmt.Errorf("the runtime %s cannot be built: %w", runtime.Name, err)
+		}
+	}
+	return runtimes.Build(ctx, root, folder, missing, printer.Step)
 }
 
 // setUp makes sure that an engine works and that it has, or can pull, the node image.
@@ -210,6 +262,15 @@ func sweep(ctx context.Context, printer *progress.Printer) error {
 	if err != nil {
 		return err
 	}
+	root, err := nodeimage.Root()
+	if err != nil {
+		return err
+	}
+	stale, err := runtimes.Stale(root, directory)
+	if err != nil {
+		return err
+	}
+	leftovers = append(leftovers, stale...)
 	for _, leftover := range leftovers {
 		printer.Printf("==> delete %s", leftover)
 		if err := os.RemoveAll(leftover); err != nil {
