@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"strings"
 
@@ -109,7 +110,7 @@ var namespaceTraits = []Trait{
 		ID:        "namespace/pods-apart",
 		Statement: "Two Pods that each share a process namespace MUST be in different ones, and MUST NOT see each other's processes.",
 		Profile:   Core,
-		Sources:   []string{kep, pidPage},
+		Sources:   []string{kep, pidPage, "https://man7.org/linux/man-pages/man7/namespaces.7.html"},
 		Scenes:    []Scene{articleScene, uidMismatchScene},
 		Causes:    []Cause{{"", "Pods are in the node's process namespace, or in one of several Pods", "compare /proc/self/ns/pid of both Pods with the node's"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
@@ -121,7 +122,13 @@ var namespaceTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			judgePodsApart(g, one, other)
+			oneKernel := true
+			if ownNamespace(one) == ownNamespace(other) {
+				if oneKernel, err = haveOneKernel(ctx, stage); err != nil {
+					return err
+				}
+			}
+			judgePodsApart(g, one, other, oneKernel)
 			return nil
 		},
 	},
@@ -276,15 +283,39 @@ func judgeOnlyPIDsShared(g gomega.Gomega, one, other map[string]string) {
 	}
 }
 
-func judgePodsApart(g gomega.Gomega, article, other process.Snapshot) {
+func judgePodsApart(g gomega.Gomega, article, other process.Snapshot, oneKernel bool) {
 	g.Expect(article.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
 	g.Expect(other.With(nginxMaster)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
 	g.Expect(other.With(ownerSleep...)).To(gomega.HaveLen(1), "the other Pod must see its own process")
 	judgeNginxIsVisible(g, article)
-	one, _ := article.PID(article.Self)
-	two, _ := other.PID(other.Self)
-	g.Expect(one.Namespace).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
-	g.Expect(one.Namespace).NotTo(gomega.Equal(two.Namespace), "both Pods are in one namespace")
+	g.Expect(ownNamespace(article)).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
+	if oneKernel {
+		g.Expect(ownNamespace(article)).NotTo(gomega.Equal(ownNamespace(other)), "both Pods are in one namespace")
+	}
+}
+
+// ownNamespace is the number of the namespace that a snapshot was taken in.
+func ownNamespace(snapshot process.Snapshot) string {
+	self, _ := snapshot.PID(snapshot.Self)
+	return self.Namespace
+}
+
+// haveOneKernel tells whether two Pods run on one kernel. Under a runtime that gives each Pod a kernel of its own, equal
+// numbers are no equal namespaces: namespaces(7) promises that only within one kernel.
+func haveOneKernel(ctx context.Context, stage *Stage) (bool, error) {
+	const boot = "cat /proc/sys/kernel/random/boot_id"
+	one, err := stage.Look(ctx, articleScene, "shell", "kernel of one Pod", boot)
+	if err != nil {
+		return false, err
+	}
+	other, err := stage.Look(ctx, uidMismatchScene, "tracer", "kernel of another Pod", boot)
+	if err != nil {
+		return false, err
+	}
+	if one[0].ExitCode != 0 || other[0].ExitCode != 0 {
+		return false, fmt.Errorf("whether both Pods have one kernel cannot be read: %s", quote(one[0].Output+other[0].Output))
+	}
+	return one[0].Output == other[0].Output, nil
 }
 
 // programs returns the processes that run a program of that name.
