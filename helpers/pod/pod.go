@@ -288,8 +288,10 @@ func (pod *Pod) Logs(ctx context.Context, container string, previous bool) (stri
 	output, err := pod.client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name,
 		&corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit}).DoRaw(ctx)
 	// The kubelet reports logs that are gone in their place, as if the container had written it.
-	if err == nil && strings.HasPrefix(string(output), "unable to retrieve container logs for ") {
-		return "", fmt.Errorf("container %s: %s", container, output)
+	for _, gone := range []string{"unable to retrieve container logs for ", "failed to try resolving symlinks in path ", "failed to open log file "} {
+		if err == nil && strings.HasPrefix(string(output), gone) {
+			return "", fmt.Errorf("container %s: %s", container, output)
+		}
 	}
 	return string(output), err
 }
