@@ -20,14 +20,26 @@ const (
 // One nonconformant result makes the run nonconformant, whatever else happened: it was observed.
 // A run is conformant only when its whole plan was looked at, nothing was left open, and at least
 // one planned trait was seen to hold: a run that observed nothing is no success.
+//
+// A list of expected deviations changes what is asked for: where it has an entry, the run must see that deviation. One
+// that it sees is no failure and counts as observed. One that has vanished makes the run nonconformant, as a new
+// one does: it is not as the list says. What is inconclusive or unsupported says nothing about the list.
 func (run *Run) Conclude() {
 	outcomes := run.outcomes()
 	count := countVerdicts(outcomes)
 	switch {
-	case count[Nonconformant] > 0:
+	case count[Nonconformant]+count[Vanished] > 0:
 		run.Verdict = Nonconformant
-		run.Reason = fmt.Sprintf("%d of %d nonconformant: %s",
-			count[Nonconformant], len(outcomes), listTraits(outcomes, Nonconformant))
+		var reasons []string
+		if count[Nonconformant] > 0 {
+			reasons = append(reasons, fmt.Sprintf("%d of %d nonconformant: %s",
+				count[Nonconformant], len(outcomes), listTraits(outcomes, Nonconformant)))
+		}
+		if count[Vanished] > 0 {
+			reasons = append(reasons, fmt.Sprintf("%d of %d conformant although a deviation is expected: %s",
+				count[Vanished], len(outcomes), listTraits(outcomes, Vanished)))
+		}
+		run.Reason = strings.Join(reasons, "; ")
 		if run.SetupError != "" {
 			run.Reason += "; the run ended early: " + oneLine(run.SetupError)
 		}
@@ -39,11 +51,14 @@ func (run *Run) Conclude() {
 		run.Verdict = Inconclusive
 		run.Reason = fmt.Sprintf("%d of %d undecided: %s",
 			count[Inconclusive]+count[NotRun], len(outcomes), listTraits(outcomes, Inconclusive, NotRun))
-	case !run.plannedConformant():
+	case !run.plannedObserved():
 		run.Verdict, run.Reason = Inconclusive, "nothing that was planned could be observed: "+countText(count)
 	default:
 		run.Verdict = Conformant
 		run.Reason = fmt.Sprintf("%d of %d conformant", count[Conformant], len(outcomes))
+		if count[Expected] > 0 {
+			run.Reason += fmt.Sprintf(", %d deviating as expected", count[Expected])
+		}
 		if count[Unsupported] > 0 {
 			run.Reason += fmt.Sprintf(", %d unsupported", count[Unsupported])
 		}
@@ -84,13 +99,24 @@ func (result Result) planned() Planned {
 	return Planned{Trait: result.Trait, Subject: result.Subject}
 }
 
-func (run Run) plannedConformant() bool {
+// AsExpected tells whether the result is a deviation that was recorded beforehand.
+func (result Result) AsExpected() bool {
+	return result.Deviation != nil && result.Verdict == Nonconformant
+}
+
+// HasVanished tells whether a deviation that was recorded beforehand was not seen.
+func (result Result) HasVanished() bool {
+	return result.Deviation != nil && result.Verdict == Conformant
+}
+
+// plannedObserved tells whether anything that was planned was seen to be as it is to be.
+func (run Run) plannedObserved() bool {
 	planned := make(map[Planned]bool, len(run.Plan))
 	for _, each := range run.Plan {
 		planned[each] = true
 	}
 	return slices.ContainsFunc(run.Results, func(result Result) bool {
-		return result.Verdict == Conformant && planned[result.planned()]
+		return (result.Verdict == Conformant || result.AsExpected()) && planned[result.planned()]
 	})
 }
 
@@ -106,7 +132,7 @@ func (run Run) outcomes() []Result {
 			result.Reason = strings.TrimSpace(fmt.Sprintf("the verdict %q is unknown. %s", result.Verdict, result.Reason))
 			result.Verdict = Inconclusive
 		}
-		outcomes = append(outcomes, result)
+		outcomes = append(outcomes, result.besideList())
 	}
 	for _, planned := range run.NotRun() {
 		outcomes = append(outcomes, Result{
@@ -118,6 +144,22 @@ func (run Run) outcomes() []Result {
 	return outcomes
 }
 
+// besideList returns the result as a report shows it beside what the list of expected deviations says.
+func (result Result) besideList() Result {
+	recorded := result.Deviation
+	switch {
+	case result.AsExpected():
+		result.Verdict = Expected
+		result.Reason = fmt.Sprintf("%s (%s); observed: %s", recorded.Reason, recorded.Link, result.Reason)
+	case result.HasVanished():
+		result.Verdict = Vanished
+		result.Reason = fmt.Sprintf("the list of expected deviations says of %s %s: %s", recorded.Runtime, recorded.Versions, recorded.Reason)
+		result.Observed = "the trait as stated"
+		result.NextStep = "take the entry out of the list, or narrow its versions"
+	}
+	return result
+}
+
 func sortResults(results []Result) {
 	slices.SortStableFunc(results, func(a, b Result) int {
 		return cmp.Or(cmp.Compare(a.Trait, b.Trait), cmp.Compare(a.Subject, b.Subject))
@@ -126,11 +168,11 @@ func sortResults(results []Result) {
 
 // failed reports whether an outcome needs somebody's attention.
 func (result Result) failed() bool {
-	return result.Verdict != Conformant && result.Verdict != Unsupported
+	return result.Verdict != Conformant && result.Verdict != Unsupported && result.Verdict != Expected
 }
 
 // verdictsByAttention are all verdicts, the one that needs somebody's attention most first.
-var verdictsByAttention = []Verdict{Nonconformant, Inconclusive, NotRun, Unsupported, Conformant}
+var verdictsByAttention = []Verdict{Nonconformant, Vanished, Inconclusive, NotRun, Expected, Unsupported, Conformant}
 
 func countVerdicts(outcomes []Result) map[Verdict]int {
 	count := make(map[Verdict]int)

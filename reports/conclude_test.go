@@ -4,6 +4,9 @@ import "testing"
 
 func TestConclude(t *testing.T) {
 	result := func(verdict Verdict) Result { return Result{Trait: "a/" + string(verdict), Verdict: verdict} }
+	listed := func(verdict Verdict) Result {
+		return Result{Trait: "b/" + string(verdict), Verdict: verdict, Deviation: &Deviation{Runtime: "crun"}}
+	}
 	for name, test := range map[string]struct {
 		results []Result
 		missing bool
@@ -19,6 +22,12 @@ func TestConclude(t *testing.T) {
 		"one inconclusive":         {[]Result{result(Conformant), result(Inconclusive)}, false, "", Inconclusive, 3},
 		"nonconformant goes first": {[]Result{result(Inconclusive), result(Nonconformant)}, true, "broken", Nonconformant, 1},
 		"setup":                    {[]Result{result(Conformant)}, false, "broken", Inconclusive, 3},
+		"deviating as expected":    {[]Result{result(Conformant), listed(Nonconformant)}, false, "", Conformant, 0},
+		"only as expected":         {[]Result{listed(Nonconformant)}, false, "", Conformant, 0},
+		"expected and a new one":   {[]Result{listed(Nonconformant), result(Nonconformant)}, false, "", Nonconformant, 1},
+		"a vanished deviation":     {[]Result{result(Conformant), listed(Conformant)}, false, "", Nonconformant, 1},
+		"listed but undecided":     {[]Result{result(Conformant), listed(Inconclusive)}, false, "", Inconclusive, 3},
+		"listed but unsupported":   {[]Result{result(Conformant), listed(Unsupported)}, false, "", Conformant, 0},
 		"a word nobody knows":      {[]Result{result(Conformant), result("fine")}, false, "", Inconclusive, 3},
 	} {
 		t.Run(name, func(t *testing.T) {

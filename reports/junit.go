@@ -200,12 +200,12 @@ func traitCase(run Run, outcome Result, evidenceLimit int) junitCase {
 	}
 	switch outcome.Verdict {
 	case Conformant:
-	case Unsupported:
+	case Unsupported, Expected:
 		// Reason twice: GitLab reads the content and Jenkins the message.
 		each.Skipped = &junitProblem{Message: oneLine(outcome.Reason), Content: printable(outcome.Reason)}
-	case Nonconformant:
+	case Nonconformant, Vanished:
 		message := cause(outcome)
-		each.Failure = &junitProblem{Message: message, Type: string(Nonconformant), Content: explain(message, outcome)}
+		each.Failure = &junitProblem{Message: message, Type: string(outcome.Verdict), Content: explain(message, outcome)}
 	default:
 		// An error and not a failure: nothing was observed that would be the runtime's fault.
 		// Nor a skip, which every reader counts as good enough.
@@ -328,6 +328,7 @@ func subjectProperties(run Run, id string) []junitProperty {
 		"node", subject.Node,
 		"runtime-class", subject.RuntimeClass,
 		"runtime-handler", subject.RuntimeHandler,
+		"runtime-version", subject.RuntimeVersion,
 		"runtime", subject.Runtime,
 		"kubelet", subject.Kubelet,
 		"kernel", subject.Kernel,

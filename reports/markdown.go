@@ -22,7 +22,7 @@ const (
 
 // symbols let an eye find the rows that matter; the word stands beside them.
 var symbols = map[Verdict]string{
-	Conformant: "✅", Nonconformant: "❌", Inconclusive: "⚠️", Unsupported: "➖", NotRun: "⏳",
+	Conformant: "✅", Nonconformant: "❌", Inconclusive: "⚠️", Unsupported: "➖", NotRun: "⏳", Expected: "☑️", Vanished: "❌",
 }
 
 // writeMarkdown returns the summary that a CI system shows on a job's page, in GitHub's dialect.

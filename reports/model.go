@@ -2,7 +2,10 @@
 // Every writer is a pure function of one Run, so that a report never says what the model does not.
 package reports
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // SchemaVersion is the version of the JSON form of Run. It rises when a reader of an older
 // file would misread a newer one.
@@ -22,6 +25,12 @@ const (
 	Unsupported Verdict = "unsupported"
 	// NotRun is what a report says of a planned trait that has no result. It never stands in Result.Verdict.
 	NotRun Verdict = "not run"
+	// Expected is what a report says of a nonconformant result that a list of expected deviations has. It never
+	// stands in Result.Verdict.
+	Expected Verdict = "expected"
+	// Vanished is what a report says of a conformant result that a list of expected deviations calls nonconformant.
+	// It never stands in Result.Verdict.
+	Vanished Verdict = "vanished"
 )
 
 // Run is everything that one run of the suite learned. All reports are functions of it.
@@ -107,11 +116,12 @@ type Result struct {
 
 // Deviation is one entry of a list of expected deviations.
 type Deviation struct {
-	Runtime  string `json:"runtime"`  // name of the runtime, as in Subject.RuntimeClass or of the node's own
-	Versions string `json:"versions"` // range of its versions that the entry is about, such as ">=1.5 <1.6"
-	Trait    string `json:"trait"`
-	Reason   string `json:"reason"`
-	Link     string `json:"link"`
+	Runtime     string `json:"runtime"`            // that of Subject.RuntimeName
+	Versions    string `json:"versions,omitempty"` // range of its versions that the entry is about, such as ">=1.5 <1.6"; empty for all
+	Trait       string `json:"trait"`
+	Reason      string `json:"reason"`                // what the runtime does instead
+	Consequence string `json:"consequence,omitempty"` // for a user of the runtime
+	Link        string `json:"link"`                  // where it is written that the runtime does so, or that it must not
 }
 
 // Evidence is one raw observation.
@@ -152,6 +162,25 @@ type Phase struct {
 	Name    string    `json:"name"`
 	Start   time.Time `json:"start"`
 	Seconds float64   `json:"seconds"`
+}
+
+// RuntimeName is the name by which a list of expected deviations calls the subject's runtime: that of its RuntimeClass,
+// or without one that of the node's container runtime, such as containerd.
+func (subject Subject) RuntimeName() string {
+	if subject.RuntimeClass != "" {
+		return subject.RuntimeClass
+	}
+	name, _, _ := strings.Cut(subject.Runtime, "://")
+	return name
+}
+
+// Version is the version of the runtime that RuntimeName names, empty when it is not known.
+func (subject Subject) Version() string {
+	if subject.RuntimeClass != "" {
+		return subject.RuntimeVersion
+	}
+	_, version, _ := strings.Cut(subject.Runtime, "://")
+	return version
 }
 
 // Group returns the part of a trait's id before the slash.

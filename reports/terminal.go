@@ -11,7 +11,7 @@ import (
 )
 
 // colours are the terminal's own, so that they fit its background.
-var colours = map[Verdict]string{Conformant: "32", Nonconformant: "31", Inconclusive: "33", Unsupported: "36", NotRun: "35"}
+var colours = map[Verdict]string{Conformant: "32", Nonconformant: "31", Inconclusive: "33", Unsupported: "36", NotRun: "35", Expected: "36", Vanished: "31"}
 
 // terminalReason is how much of a reason fits in a line of the table; the whole is in the reports.
 const terminalReason = 100

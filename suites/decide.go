@@ -163,6 +163,7 @@ func (g *gate) judge(ctx context.Context, trait Trait, subject subject) reports.
 		defer cancel()
 		return trait.Check(limited, &Stage{scenes: g.scenes, subject: subject, result: &result}, assert)
 	})
+	result.Deviation = subject.expected(trait.ID)
 	if result.Verdict == reports.Nonconformant {
 		result.Expected, result.Observed = trait.Statement, result.Reason
 	}

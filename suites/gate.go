@@ -155,6 +155,11 @@ func (g *gate) setUp(ctx context.Context) error {
 		return err
 	}
 	g.readVersions(ctx)
+	for i := range g.subjects {
+		if g.subjects[i].deviations, err = expectedOf(g.options.Deviations, g.subjects[i].Subject); err != nil {
+			return err
+		}
+	}
 	g.run.Subjects, g.run.Plan = nil, nil
 	for _, subject := range g.subjects {
 		g.run.Subjects = append(g.run.Subjects, subject.Subject)
@@ -327,6 +332,10 @@ func report(t *testing.T, decided *decision) {
 	case result == nil:
 		// A look that the end of the run cut short is no result: the trait stays "not run".
 		t.Error("inconclusive: the run was interrupted before the trait was decided")
+	case result.AsExpected():
+		t.Skipf("expected: %s (%s); observed: %s", result.Deviation.Reason, result.Deviation.Link, result.Reason)
+	case result.HasVanished():
+		t.Errorf("conformant, although a deviation is expected: %s", result.Deviation.Reason)
 	case result.Verdict == reports.Nonconformant:
 		t.Error(result.Reason)
 	case result.Verdict == reports.Inconclusive:
@@ -342,11 +351,17 @@ func (g *gate) add(result reports.Result) error {
 	g.run.Results = append(g.run.Results, result)
 	done := len(g.run.Results)
 	g.mutex.Unlock()
-	under := ""
+	under, beside := "", ""
+	switch {
+	case result.AsExpected():
+		beside = ", as expected"
+	case result.HasVanished():
+		beside = ", although a deviation is expected"
+	}
 	if len(g.subjects) > 1 {
 		under = " on " + result.Subject
 	}
-	g.printer.Printf("    [%d/%d] %s%s %s (%.1f s, %d requests)", done, len(g.run.Plan), result.Trait, under, result.Verdict, result.Seconds, result.Requests)
+	g.printer.Printf("    [%d/%d] %s%s %s%s (%.1f s, %d requests)", done, len(g.run.Plan), result.Trait, under, result.Verdict, beside, result.Seconds, result.Requests)
 	return g.write()
 }
 

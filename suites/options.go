@@ -41,9 +41,10 @@ type Options struct {
 	Context    string          // in that kubeconfig
 	Selected   []Trait         // what the selection comes to
 
-	Runtimes []string     // real ones, to decide the traits under on a cluster that is created
-	Faults   []string     // to run the traits under, for TestFaults
-	Handlers handlers.Set // runtimes that the nodes of a created cluster get beside their own
+	Deviations []deviation  // that are expected, and must be seen
+	Runtimes   []string     // real ones, to decide the traits under on a cluster that is created
+	Faults     []string     // to run the traits under, for TestFaults
+	Handlers   handlers.Set // runtimes that the nodes of a created cluster get beside their own
 }
 
 // Existing tells whether the run looks at a cluster that somebody else made.
@@ -60,7 +61,7 @@ func (values *repeated) Set(value string) error { *values = append(*values, valu
 func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	var options Options
 	names := []string{
-		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "runtime", "runtime-class", "node", "fault",
+		"profile", "trait", "report-dir", "cluster-name", "kind-config", "engine", "node-image", "image-registry", "image", "keep", "list", "parallel", "expect", "runtime", "runtime-class", "node", "fault",
 		"kubeconfig", "context", "labels", "skip-labels", "feature", "skip-features", "assess", "dry-run",
 	}
 	flags.StringVar(&options.Profile, "profile", string(Article), "traits to decide: `article`, core or full")
@@ -77,6 +78,7 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	flags.IntVar(&options.Parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits are decided at once: a `number`")
 	flags.Var((*repeated)(&options.RuntimeClasses), "runtime-class", "`name` of a RuntimeClass to decide the traits under (repeatable; default: the nodes' own runtime)")
 	flags.Var((*repeated)(&options.Runtimes), "runtime", "`name` of an OCI runtime that the created cluster gets and the traits are decided under: "+strings.Join(runtimes.Names(), ", ")+" (repeatable)")
+	expect := flags.String("expect", "", "`file` that lists the expected deviations: a new one fails the run, and one that has vanished does too")
 	flags.Var((*repeated)(&options.Faults), "fault", "`name` of a faulty runtime that TestFaults runs, or all (repeatable)")
 	flags.Var((*repeated)(&options.Nodes), "node", "`name` of a node to decide the traits on (repeatable; default: every node that takes Pods)")
 	flags.Usage = func() {
@@ -110,6 +112,11 @@ func ParseOptions(flags *flag.FlagSet, help io.Writer) (Options, error) {
 	}
 	if err := options.addRuntimes(); err != nil {
 		return options, err
+	}
+	if *expect != "" {
+		if options.Deviations, err = readDeviations(*expect, options.RuntimeClasses); err != nil {
+			return options, fmt.Errorf("flag -expect: %w", err)
+		}
 	}
 	options.List = options.List || framework.DryRun()
 	options.defaultPaths()

@@ -44,6 +44,8 @@ func TestBadInput(t *testing.T) {
 		"unknown runtime":      {[]string{"-runtime=rusnc"}, `no runtime "rusnc"; the runtimes are runc, crun, runsc`},
 		"runtime named twice":  {[]string{"-runtime=crun", "-runtime=crun"}, "crun is named twice"},
 		"runtime on existing":  {[]string{"-runtime=crun", "-kubeconfig=" + file("config", unanswered)}, "-runtime-class"},
+		"no expectations":      {[]string{"-expect=" + filepath.Join(directory, "nope")}, "no such file"},
+		"malformed list":       {[]string{"-expect=" + file("list", "- {runtime: crun}")}, "entry 1: trait is missing"},
 		"unknown engine":       {[]string{"-engine=rkt"}, `engine "rkt" is not known`},
 	} {
 		t.Run(name, func(t *testing.T) {

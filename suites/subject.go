@@ -18,8 +18,9 @@ import (
 // subject is one node under one RuntimeClass: every selected trait is decided on each.
 type subject struct {
 	reports.Subject
-	hostname string // the node's label by which Pods are put on it
-	suffix   string // of the names of its Pods, empty when there is one subject
+	hostname   string              // the node's label by which Pods are put on it
+	suffix     string              // of the names of its Pods, empty when there is one subject
+	deviations []reports.Deviation // that are expected of its runtime
 }
 
 // label is the value of subjectLabel on the subject's Pods.
