@@ -174,6 +174,9 @@ func (result Result) failed() bool {
 // verdictsByAttention are all verdicts, the one that needs somebody's attention most first.
 var verdictsByAttention = []Verdict{Nonconformant, Vanished, Inconclusive, NotRun, Expected, Unsupported, Conformant}
 
+// attention is the place of a verdict among them.
+func attention(verdict Verdict) int { return slices.Index(verdictsByAttention, verdict) }
+
 func countVerdicts(outcomes []Result) map[Verdict]int {
 	count := make(map[Verdict]int)
 	for _, outcome := range outcomes {

@@ -15,6 +15,7 @@ const (
 	runFile      = "run.json"
 	junitFile    = "junit.xml" // Prow shows only files called junit*.xml
 	markdownFile = "summary.md"
+	htmlFile     = "report.html"
 )
 
 // writers are the reports of a run, each a pure function of it.
@@ -25,6 +26,7 @@ var writers = []struct {
 	{runFile, writeJSON},
 	{junitFile, writeJUnit},
 	{markdownFile, writeMarkdown},
+	{htmlFile, writeHTML},
 }
 
 // CheckDirectory makes the report directory where it does not exist and proves that files can be

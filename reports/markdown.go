@@ -193,7 +193,7 @@ var markdownEscapes = strings.NewReplacer(
 func byAttention(outcomes []Result) []Result {
 	sorted := slices.Clone(outcomes)
 	slices.SortStableFunc(sorted, func(a, b Result) int {
-		return slices.Index(verdictsByAttention, a.Verdict) - slices.Index(verdictsByAttention, b.Verdict)
+		return attention(a.Verdict) - attention(b.Verdict)
 	})
 	return sorted
 }

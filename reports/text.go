@@ -131,15 +131,15 @@ func evidenceText(evidence Evidence, limit int) string {
 	if evidence.Errno != "" {
 		fmt.Fprintf(&text, "refused with %s\n", evidence.Errno)
 	}
+	text.WriteString(evidenceTables(evidence, limit))
+	return printable(text.String())
+}
+
+// evidenceTables shows the process list and the access matrix of one observation, as many rows as begin within limit bytes.
+func evidenceTables(evidence Evidence, limit int) string {
+	var text strings.Builder
 	if len(evidence.Processes) > 0 {
-		rows := [][]string{{"PID", "PPID", "UID", "STATE", "CONTAINER", "ARGUMENTS"}}
-		for _, process := range evidence.Processes {
-			rows = append(rows, []string{
-				strconv.Itoa(process.PID), strconv.Itoa(process.PPID), strconv.Itoa(process.UID),
-				process.State, process.Container, strings.Join(process.Arguments, " "),
-			})
-		}
-		text.WriteString(columns(rows))
+		text.WriteString(limitedColumns(processRows(evidence.Processes), limit))
 	}
 	if len(evidence.Access) > 0 {
 		rows := [][]string{{"CALLER", "TARGET", "OPERATION", "EXPECTED", "OBSERVED", "RULE"}}
@@ -148,9 +148,41 @@ func evidenceText(evidence Evidence, limit int) string {
 				access.Caller, access.Target, access.Operation, access.Expected, access.Observed, access.Rule,
 			})
 		}
-		text.WriteString(columns(rows))
+		text.WriteString(limitedColumns(rows, limit))
 	}
-	return printable(text.String())
+	return text.String()
+}
+
+// processRows is a process list with its heading. Whose the processes are stands there only where somebody found out.
+func processRows(processes []Process) [][]string {
+	known := slices.ContainsFunc(processes, func(process Process) bool { return process.Container != "" })
+	row := func(pid, ppid, uid, state, container, arguments string) []string {
+		if !known {
+			return []string{pid, ppid, uid, state, arguments}
+		}
+		return []string{pid, ppid, uid, state, container, arguments}
+	}
+	rows := [][]string{row("PID", "PPID", "UID", "STATE", "CONTAINER", "ARGUMENTS")}
+	for _, process := range processes {
+		rows = append(rows, row(strconv.Itoa(process.PID), strconv.Itoa(process.PPID), strconv.Itoa(process.UID),
+			process.State, process.Container, strings.Join(process.Arguments, " ")))
+	}
+	return rows
+}
+
+// limitedColumns aligns the rows that begin within limit bytes, and says how many do not.
+func limitedColumns(rows [][]string, limit int) string {
+	size := 0
+	for i, row := range rows {
+		if size > limit {
+			return fmt.Sprintf("%s[cut here: %d more rows are in %s]\n", columns(rows[:i]), len(rows)-i, runFile)
+		}
+		for j, cell := range row {
+			row[j] = limitBytes(cell, limit)
+			size += len(row[j])
+		}
+	}
+	return columns(rows)
 }
 
 // evidenceTitle names one observation and where it was made.
