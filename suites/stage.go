@@ -68,8 +68,13 @@ func (stage *Stage) processes(ctx context.Context, scene Scene, container, title
 	if err != nil {
 		return snapshot, err
 	}
+	looked, err := stage.Pod(ctx, scene)
+	if err != nil {
+		return snapshot, err
+	}
 	stage.Record(scene, reports.Evidence{
-		Title: title, Where: scene.Name + stage.subject.suffix + "/" + container, Command: "ps", Processes: rows(snapshot),
+		Title: title, Where: scene.Name + stage.subject.suffix + "/" + container, Command: "ps",
+		Processes: rows(snapshot, snapshot.Containers(container, looked.ContainerIDs())),
 	})
 	return snapshot, nil
 }
@@ -250,14 +255,16 @@ func (stage *Stage) Look(ctx context.Context, scene Scene, container, title stri
 	return observations, err
 }
 
-// rows are a snapshot's processes for a reader: without the look's own helpers.
-func rows(snapshot process.Snapshot) []reports.Process {
+// rows are a snapshot's processes for a reader: without the look's own, and with the containers they are of.
+func rows(snapshot process.Snapshot, containers map[int]string) []reports.Process {
 	var listed []reports.Process
-	for _, each := range snapshot.Processes {
-		if each.PID == snapshot.Self || each.PPID == snapshot.Self {
-			continue
+	for _, each := range snapshot.WithoutLook() {
+		row := reports.Process{
+			PID: each.PID, PPID: each.PPID, UID: each.UID, State: each.State, Container: containers[each.PID], Arguments: each.Arguments,
 		}
-		row := reports.Process{PID: each.PID, PPID: each.PPID, UID: each.UID, State: each.State, Arguments: each.Arguments}
+		if row.Container == "" && row.PID == 1 && slices.Equal(row.Arguments, []string{"/pause"}) {
+			row.Container = "pause"
+		}
 		if row.Arguments == nil {
 			row.Arguments = []string{}
 		}

@@ -78,6 +78,21 @@ func (pod *Pod) Status(ctx context.Context) (*corev1.Pod, error) {
 	return pod.client.CoreV1().Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
 }
 
+// ContainerIDs returns the names of the Pod's containers by the ids that the runtime gave them, as last seen.
+func (pod *Pod) ContainerIDs() map[string]string {
+	names := map[string]string{}
+	status, _, _ := pod.watch.state(pod.Name)
+	if status == nil {
+		return names
+	}
+	for _, each := range slices.Concat(status.Status.InitContainerStatuses, status.Status.ContainerStatuses, status.Status.EphemeralContainerStatuses) {
+		if _, id, found := strings.Cut(each.ContainerID, "://"); found {
+			names[id] = each.Name
+		}
+	}
+	return names
+}
+
 // Wait waits until done is satisfied with the Pod; done is given nil once the Pod is gone. The error says what was
 // waited for, the last state seen, and what the events say of a sandbox that does not come up. A Pod that can
 // never run (image, configuration, runtime handler) ends the wait at once.

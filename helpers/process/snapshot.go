@@ -19,7 +19,7 @@ import (
 const Script = `export LC_ALL=C
 echo "self $$"
 grep -HE '^(State|PPid|Uid|Gid|CapPrm|CapEff):' /proc/[0-9]*/status 2>/dev/null
-grep -H '' /proc/[0-9]*/stat 2>/dev/null
+grep -H '' /proc/[0-9]*/stat /proc/[0-9]*/cgroup 2>/dev/null
 ls -l /proc/[0-9]*/ns/pid 2>/dev/null
 for directory in /proc/[0-9]*; do
   echo "cmdline ${directory#/proc/}"
@@ -39,6 +39,7 @@ type Process struct {
 	StartTime uint64   // clock ticks after boot; with PID it identifies a process for good
 	Arguments []string // empty for a zombie
 	Namespace string   // as readlink of ns/pid gives it, empty when that was denied
+	Cgroups   string   // all lines of its cgroup file, as seen from the look's own cgroup namespace
 }
 
 // Snapshot is every process that one look saw.
@@ -87,7 +88,7 @@ type reader struct {
 
 // Lines of the script: of grep, which begin with the file, and of ls, which end with a link and where it leads.
 var (
-	fileLine = regexp.MustCompile(`^/proc/([0-9]+)/(status|stat):(.*)$`)
+	fileLine = regexp.MustCompile(`^/proc/([0-9]+)/(status|stat|cgroup):(.*)$`)
 	linkLine = regexp.MustCompile(` /proc/([0-9]+)/ns/pid(?: -> (\S+))?$`)
 )
 
@@ -112,8 +113,12 @@ func (reader *reader) read(line string) error {
 		if err != nil {
 			return err
 		}
-		if parts[2] == "stat" {
+		switch parts[2] {
+		case "stat":
 			reader.process(pid).stat += parts[3] + "\n"
+			return nil
+		case "cgroup":
+			reader.process(pid).Cgroups += parts[3] + "\n"
 			return nil
 		}
 		return reader.process(pid).parseStatus(parts[3])
@@ -247,6 +252,39 @@ func (snapshot Snapshot) PID(number int) (Process, bool) {
 		}
 	}
 	return Process{}, false
+}
+
+// Containers returns whose each process is, by pid: the one of the named containers whose id its cgroups name. The look's own
+// cgroups may read as the root, which names nothing: whoever shares them is of the container that was looked from.
+func (snapshot Snapshot) Containers(from string, names map[string]string) map[int]string {
+	owners := map[int]string{}
+	self, _ := snapshot.PID(snapshot.Self)
+	for _, process := range snapshot.Processes {
+		if self.Cgroups != "" && process.Cgroups == self.Cgroups {
+			owners[process.PID] = from
+			continue
+		}
+		for id, name := range names {
+			if id != "" && strings.Contains(process.Cgroups, id) {
+				owners[process.PID] = name
+			}
+		}
+	}
+	return owners
+}
+
+// WithoutLook returns the processes but those that the look itself consists of: its shell and all that descends from it.
+func (snapshot Snapshot) WithoutLook() []Process {
+	look := map[int]bool{snapshot.Self: true}
+	for found := true; found; {
+		found = false
+		for _, process := range snapshot.Processes {
+			if look[process.PPID] && !look[process.PID] {
+				look[process.PID], found = true, true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(snapshot.Processes), func(process Process) bool { return look[process.PID] })
 }
 
 // Roots returns the processes without a visible parent other than process 1: the start processes of the

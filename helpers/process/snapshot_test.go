@@ -2,6 +2,7 @@ package process
 
 import (
 	"encoding/hex"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -79,6 +80,22 @@ func TestProcessesCannotForgeLines(t *testing.T) {
 	}
 	if got := snapshot.Processes[0]; !slices.Equal(got.Arguments, want) || got.StartTime != 4711 {
 		t.Errorf("the process is %+v, want arguments %q and start time 4711", got, want)
+	}
+}
+
+func TestContainersAreKnownByTheirCgroups(t *testing.T) {
+	snapshot := Snapshot{Self: 40, Processes: []Process{
+		{PID: 1, Cgroups: "0::/../cri-containerd-aaa.scope\n"},
+		{PID: 7, Cgroups: "0::/../cri-containerd-bbb.scope\n"}, {PID: 17, PPID: 7, Cgroups: "0::/../cri-containerd-bbb.scope/inner\n"},
+		{PID: 19, Cgroups: "0::/\n"}, {PID: 20}, {PID: 40, Cgroups: "0::/\n"}, {PID: 41, PPID: 40}, {PID: 42, PPID: 41},
+	}}
+	owners := snapshot.Containers("shell", map[string]string{"bbb": "nginx", "ccc": "shell", "": "not started"})
+	want := map[int]string{7: "nginx", 17: "nginx", 19: "shell", 40: "shell"}
+	if !maps.Equal(owners, want) {
+		t.Errorf("owners are %v, want %v", owners, want)
+	}
+	if left := PIDs(snapshot.WithoutLook()); !slices.Equal(left, []int{1, 7, 17, 19, 20}) {
+		t.Errorf("without the look there are %v", left)
 	}
 }
 
