@@ -255,12 +255,15 @@ func (snapshot Snapshot) PID(number int) (Process, bool) {
 }
 
 // Containers returns whose each process is, by pid: the one of the named containers whose id its cgroups name. The look's own
-// cgroups may read as the root, which names nothing: whoever shares them is of the container that was looked from.
+// cgroups may read as the root, which names nothing: whoever shares them is of the container that was looked from, unless
+// pause does too, for then cgroups do not tell containers apart.
 func (snapshot Snapshot) Containers(from string, names map[string]string) map[int]string {
 	owners := map[int]string{}
 	self, _ := snapshot.PID(snapshot.Self)
+	first, _ := snapshot.PID(1)
+	apart := self.Cgroups != "" && !(first.Cgroups == self.Cgroups && slices.Equal(first.Arguments, []string{"/pause"}))
 	for _, process := range snapshot.Processes {
-		if self.Cgroups != "" && process.Cgroups == self.Cgroups {
+		if apart && process.Cgroups == self.Cgroups {
 			owners[process.PID] = from
 			continue
 		}

@@ -94,6 +94,10 @@ func TestContainersAreKnownByTheirCgroups(t *testing.T) {
 	if !maps.Equal(owners, want) {
 		t.Errorf("owners are %v, want %v", owners, want)
 	}
+	snapshot.Processes[0].Cgroups, snapshot.Processes[0].Arguments = "0::/\n", []string{"/pause"}
+	if owner := snapshot.Containers("shell", nil)[19]; owner != "" {
+		t.Errorf("cgroups that pause shares tell of %q, want nothing", owner)
+	}
 	if left := PIDs(snapshot.WithoutLook()); !slices.Equal(left, []int{1, 7, 17, 19, 20}) {
 		t.Errorf("without the look there are %v", left)
 	}
