@@ -60,6 +60,12 @@ soak: bin ## N runs of a profile on one kept cluster: their spread, and whether 
 		$(GATE) -keep -report-dir=reports/out/soak/$$run 2>&1 | grep -E '^(phases|conformant:|nonconformant|inconclusive)'; done
 	go run ./reports/bench reports/out/soak/*/run.json
 
+.PHONY: diff
+diff: ## what changed between two runs; fails when something got worse (OLD=a/run.json NEW=b/run.json, MARKDOWN=1)
+	@mkdir -p bin
+	@go build -o bin/diff ./reports/diff
+	@bin/diff $(if $(MARKDOWN),-markdown) "$(OLD)" "$(NEW)"
+
 .PHONY: catalogue
 catalogue: ## write suites/CATALOGUE.md from the traits and suites/FAULTS.md from the faults
 	go test ./suites -run '^Test(Catalogue|FaultsPage)IsCurrent$$' -args -update-catalogue -update-faults

@@ -56,18 +56,24 @@ func TestGolden(t *testing.T) {
 		produced[writer.file] = content
 	}
 	for file, content := range produced {
-		golden := filepath.Join("testdata", file)
-		if *update {
-			if err := os.WriteFile(golden, content, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
+		compareGolden(t, file, content)
+	}
+}
+
+// compareGolden compares what was produced with the file in testdata, or writes it anew.
+func compareGolden(t *testing.T, file string, content []byte) {
+	t.Helper()
+	golden := filepath.Join("testdata", file)
+	if *update {
+		if err := os.WriteFile(golden, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(content, want) {
-			t.Errorf("%s differs from its golden file; look at it, then go test ./reports -update\n%s", file, content)
-		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(content, want) {
+		t.Errorf("%s differs from its golden file; look at it, then go test ./reports -update\n%s", file, content)
 	}
 }
