@@ -12,10 +12,11 @@ import (
 
 // The files of a report directory.
 const (
-	runFile      = "run.json"
-	junitFile    = "junit.xml" // Prow shows only files called junit*.xml
-	markdownFile = "summary.md"
-	htmlFile     = "report.html"
+	runFile         = "run.json"
+	junitFile       = "junit.xml" // Prow shows only files called junit*.xml
+	markdownFile    = "summary.md"
+	htmlFile        = "report.html"
+	conformanceFile = "report.yaml"
 )
 
 // writers are the reports of a run, each a pure function of it.
@@ -27,6 +28,7 @@ var writers = []struct {
 	{junitFile, writeJUnit},
 	{markdownFile, writeMarkdown},
 	{htmlFile, writeHTML},
+	{conformanceFile, writeConformanceReport},
 }
 
 // CheckDirectory makes the report directory where it does not exist and proves that files can be
