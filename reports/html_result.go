@@ -130,8 +130,8 @@ func htmlExplanation(outcome Result) []htmlFact {
 		facts = append(facts, htmlFact{"Probable cause", sentence(outcome.Cause)})
 	}
 	for _, line := range explanation(outcome) {
-		// The statement and the reason stand above already.
-		if line.value != outcome.Statement && line.value != outcome.Reason {
+		// The statement, the reason and what is on record stand above already.
+		if line.value != outcome.Statement && line.value != outcome.Reason && line.name != onRecord {
 			facts = append(facts, htmlFact{line.name, sentence(line.value)})
 		}
 	}

@@ -349,6 +349,7 @@ func traitProperties(outcome Result) []junitProperty {
 		"article-note", outcome.Article,
 		"sources", strings.Join(outcome.Sources, " "),
 		"namespace", outcome.Namespace,
+		"on-record", recorded(outcome.Deviation),
 	)
 }
 

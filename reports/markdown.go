@@ -10,6 +10,7 @@ import (
 // has its size, and says how much is left out.
 const (
 	markdownSubjectsEnd = 128 << 10
+	markdownGridEnd     = 256 << 10
 	markdownTraitsEnd   = 448 << 10
 	markdownFailuresEnd = 832 << 10
 	markdownArticleEnd  = 960 << 10
@@ -18,6 +19,8 @@ const (
 	// A cell of a table, and a line of a failure, are no place for a log.
 	markdownCell = 300
 	markdownLine = 1200
+	// More columns than this make no table that anybody reads.
+	markdownColumns = 50
 )
 
 // symbols let an eye find the rows that matter; the word stands beside them.
@@ -33,6 +36,7 @@ func writeMarkdown(run Run) ([]byte, error) {
 	fmt.Fprintf(&page, "# %s Shared process namespace: %s\n\n%s.\n", symbols[run.Verdict], run.Verdict, markdownText(run.Reason))
 	writeMarkdownFacts(&page, run)
 	writeMarkdownSubjects(&page, run.Subjects)
+	writeMarkdownGrid(&page, outcomes)
 	writeMarkdownTraits(&page, outcomes)
 	writeMarkdownFailures(&page, outcomes)
 	writeMarkdownArticle(&page, outcomes)
@@ -72,6 +76,51 @@ func writeMarkdownSubjects(page *strings.Builder, subjects []Subject) {
 			return
 		}
 		writeMarkdownRow(page, subject.ID, subject.Runtime, subject.Kernel, subject.CgroupVersion, subject.OSImage, subject.Architecture)
+	}
+}
+
+// writeMarkdownGrid shows traits by subjects, when there are several.
+func writeMarkdownGrid(page *strings.Builder, outcomes []Result) {
+	if !severalSubjects(outcomes) {
+		return
+	}
+	var subjects []string
+	verdicts := make(map[Planned]Verdict)
+	for _, outcome := range outcomes {
+		subjects = append(subjects, outcome.Subject)
+		// Of two results the one that needs attention more is shown.
+		if verdict, found := verdicts[outcome.planned()]; !found || attention(outcome.Verdict) < attention(verdict) {
+			verdicts[outcome.planned()] = outcome.Verdict
+		}
+	}
+	slices.Sort(subjects)
+	subjects = slices.Compact(subjects)
+	left := max(len(subjects)-markdownColumns, 0)
+	subjects = subjects[:len(subjects)-left]
+	page.WriteString("\n## Traits by subject\n\n| Trait ")
+	writeMarkdownRow(page, subjects...)
+	page.WriteString("|---|" + strings.Repeat(":-:|", len(subjects)) + "\n")
+	for i, outcome := range outcomes {
+		if i > 0 && outcome.Trait == outcomes[i-1].Trait {
+			continue
+		}
+		if page.Len() > markdownGridEnd {
+			page.WriteString("\nMore traits are in " + runFile + ".\n")
+			return
+		}
+		fmt.Fprintf(page, "| %s ", markdownText(shorten(oneLine(outcome.Trait), markdownCell)))
+		for _, subject := range subjects {
+			fmt.Fprintf(page, "| %s ", symbols[verdicts[Planned{outcome.Trait, subject}]])
+		}
+		page.WriteString("|\n")
+	}
+	var legend []string
+	for _, verdict := range verdictsByAttention {
+		legend = append(legend, fmt.Sprintf("%s %s", symbols[verdict], verdict))
+	}
+	fmt.Fprintf(page, "\n%s\n", strings.Join(legend, ", "))
+	if left > 0 {
+		writeMarkdownRest(page, left, "subjects")
 	}
 }
 

@@ -40,6 +40,25 @@ func TestMarkdownStaysBelowTheLimitOfJobSummaries(t *testing.T) {
 	}
 }
 
+func TestMarkdownGrid(t *testing.T) {
+	content, err := writeMarkdown(richSample(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\n| Trait | worker-1 | worker-2 | worker-3/crun |\n|---|:-:|:-:|:-:|\n",
+		"\n| credentials/access-matrix | ✅ | ❌ | ✅ |\n",
+		"\n| visibility/shell-sees-nginx | ✅ | ✅ | ⏳ |\n",
+	} {
+		if !strings.Contains(string(content), want) {
+			t.Errorf("the summary has no %q:\n%s", want, content)
+		}
+	}
+	if content, err = writeMarkdown(richSample(1)); err != nil || strings.Contains(string(content), "Traits by subject") {
+		t.Errorf("one subject has a grid, %v", err)
+	}
+}
+
 func FuzzMarkdown(f *testing.F) {
 	f.Add("reason\nmore", "\x00\x1b```\n</details>\xff\ufffe", "a|b", 1.5)
 	f.Add("\\|", "````\r\n~~~", "\\", -1e300)

@@ -37,6 +37,24 @@ func TestColourNeedsATerminal(t *testing.T) {
 	}
 }
 
+func TestColourIsWhatTheTerminalAndItsReaderWant(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no pseudoterminal: ", err)
+	}
+	defer terminal.Close()
+	for _, test := range []struct {
+		noColour, kind string
+		want           bool
+	}{{"", "xterm", true}, {"1", "xterm", false}, {"", "dumb", false}} {
+		t.Setenv("NO_COLOR", test.noColour)
+		t.Setenv("TERM", test.kind)
+		if got := Colour(terminal); got != test.want {
+			t.Errorf("NO_COLOR=%s TERM=%s: colour is %t, want %t", test.noColour, test.kind, got, test.want)
+		}
+	}
+}
+
 func FuzzTerminal(f *testing.F) {
 	f.Add("reason\nmore", "\x1b]0;title\a", "a\rb", 1.5)
 	f.Fuzz(func(t *testing.T, reason, output, name string, length float64) {

@@ -110,8 +110,20 @@ func explanation(outcome Result) []namedText {
 		{"Expected", cmp.Or(outcome.Expected, outcome.Statement)},
 		{"Observed", observed},
 		{"Next step", outcome.NextStep},
+		{onRecord, recorded(outcome.Deviation)},
 	}
 	return slices.DeleteFunc(all, func(line namedText) bool { return line.value == "" })
+}
+
+// onRecord is what a report calls a deviation that was expected.
+const onRecord = "On record"
+
+// recorded says in one line what was expected of a trait beforehand, empty when nothing was.
+func recorded(deviation *Deviation) string {
+	if deviation == nil {
+		return ""
+	}
+	return oneLine(fmt.Sprintf("%s %s: %s %s", deviation.Runtime, deviation.Versions, deviation.Reason, deviation.Link))
 }
 
 type namedText struct{ name, value string }
