@@ -14,7 +14,7 @@ import (
 )
 
 // checkSchema validates a report as its readers would.
-func checkSchema(t *testing.T, schema *jsonschema.Schema, content []byte) {
+func checkSchema(t testing.TB, schema *jsonschema.Schema, content []byte) {
 	t.Helper()
 	asJSON, err := yaml.YAMLToJSONStrict(content)
 	if err != nil {

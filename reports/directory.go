@@ -54,12 +54,16 @@ func CheckDirectory(path string) error {
 // has no result yet reads as not run.
 func Write(directory string, run Run) error {
 	run = complete(run)
-	for _, writer := range writers {
-		content, err := writer.write(run)
-		if err != nil {
+	// All are made before the first is replaced: they tell of one moment, but for what a kill leaves in between.
+	contents := make([][]byte, len(writers))
+	for i, writer := range writers {
+		var err error
+		if contents[i], err = writer.write(run); err != nil {
 			return fmt.Errorf("cannot write the run as %s: %w", writer.file, err)
 		}
-		if err := writeAtomically(filepath.Join(directory, writer.file), content); err != nil {
+	}
+	for i, writer := range writers {
+		if err := writeAtomically(filepath.Join(directory, writer.file), contents[i]); err != nil {
 			return fmt.Errorf("cannot write the report: %w", err)
 		}
 	}
