@@ -79,7 +79,7 @@ func sampleResult(trait, statement, subject string, number int) Result {
 		if number == 1 {
 			result.Verdict, result.Reason = Nonconformant, "uid 1000 may read root of the nginx master: expected EACCES"
 			result.Cause, result.NextStep = "the runtime gives containers CAP_SYS_PTRACE", "compare CapEff in /proc/self/status with the securityContext"
-			result.Deviation = &Deviation{"crun", ">=1.28", trait, "a known defect of this runtime", "https://example.org/issues/1"}
+			result.Deviation = &Deviation{Runtime: "crun", Versions: ">=1.28", Trait: trait, Reason: "a known defect of this runtime", Link: "https://example.org/issues/1"}
 		}
 	case "credentials/uid-mismatch-denies":
 		result.Profile, result.Documented = "article", true
@@ -106,7 +106,7 @@ func sampleResult(trait, statement, subject string, number int) Result {
 		result.Evidence = []Evidence{{Title: "hostile output", Where: "lifecycle/shell", Command: "printf '<script>alert(1)</script>'",
 			Output: "<script>alert(1)</script>\x1b[31mred\x1b[0m\x00\xff\u202eevil </pre>" + strings.Repeat("A<&>", 50_000), ExitCode: &zero}}
 		if number == 2 {
-			result.Deviation = &Deviation{"crun", "<2", trait, "zombies were left", "https://example.org/issues/2"}
+			result.Deviation = &Deviation{Runtime: "crun", Versions: "<2", Trait: trait, Reason: "zombies were left", Link: "https://example.org/issues/2"}
 		}
 	case "namespace/pause-is-pid-1":
 		result.Profile, result.Documented = "article", true
