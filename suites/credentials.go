@@ -51,11 +51,7 @@ var credentialTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			mount, err := stage.Look(ctx, uidMismatchScene, "visitor", "how uid 1000 has /proc", "grep -E '^[^ ]+ /proc ' /proc/self/mounts")
-			if err != nil {
-				return err
-			}
-			var commands []string
+			commands := []string{"grep -E '^[^ ]+ /proc ' /proc/self/mounts"}
 			for _, operation := range guardedOperations {
 				commands = append(commands, fmt.Sprintf(operation.command, owner.PID))
 			}
@@ -70,7 +66,7 @@ var credentialTraits = []Trait{
 			if still, err := one(after, ownerSleep...); err != nil || still.StartTime != owner.StartTime {
 				return fmt.Errorf("the process that was looked at ended meanwhile")
 			}
-			judgeDenials(g, parseHidepid(mount[0].Output), observations)
+			judgeDenials(g, parseHidepid(observations[0].Output), observations[1:])
 			return nil
 		},
 	},

@@ -10,9 +10,9 @@ import (
 )
 
 var (
-	fileModesScene       = Scene{Name: "file-modes", Manifest: "file-modes.yaml"}
-	volumesScene         = Scene{Name: "volumes", Manifest: "volumes.yaml"}
-	volumesUnsharedScene = Scene{Name: "volumes-unshared", Manifest: "volumes.yaml", Unshared: true}
+	fileModesScene       = Scene{Name: "file-modes", Manifest: "file-modes.yaml", Still: true}
+	volumesScene         = Scene{Name: "volumes", Manifest: "volumes.yaml", Still: true}
+	volumesUnsharedScene = Scene{Name: "volumes-unshared", Manifest: "volumes.yaml", Unshared: true, Still: true}
 )
 
 const rootPage = "https://man7.org/linux/man-pages/man5/proc_pid_root.5.html"
@@ -101,17 +101,21 @@ var filesystemTraits = []Trait{
 			}
 			// One file that is mounted into nginx and one of its image.
 			files := []string{"/etc/nginx/nginx.conf", "/etc/nginx/mime.types"}
+			var through, own []string
 			for _, file := range files {
-				through, err := stage.Look(ctx, articleScene, "shell", "read through /proc",
-					fmt.Sprintf("cat /proc/%d/root%s", target.PID, file), "cat "+file)
-				if err != nil {
-					return err
-				}
-				own, err := stage.Look(ctx, articleScene, "nginx", "what nginx has", "cat "+file)
-				if err != nil {
-					return err
-				}
-				judgeSameFile(g, own[0], through[0], through[1])
+				through = append(through, fmt.Sprintf("cat /proc/%d/root%s", target.PID, file), "cat "+file)
+				own = append(own, "cat "+file)
+			}
+			read, err := stage.Look(ctx, articleScene, "shell", "read through /proc, and at the same path of the shell", through...)
+			if err != nil {
+				return err
+			}
+			had, err := stage.Look(ctx, articleScene, "nginx", "what nginx has", own...)
+			if err != nil {
+				return err
+			}
+			for i := range files {
+				judgeSameFile(g, had[i], read[2*i], read[2*i+1])
 			}
 			unshared, err := stage.Processes(ctx, articleUnsharedScene, "shell", "processes seen from the shell")
 			if err != nil {

@@ -184,10 +184,7 @@ func attach(ctx context.Context, stage *Stage, scene Scene) (map[string]process.
 	}
 	seen := map[string]process.Snapshot{}
 	for _, container := range debuggers {
-		if _, err := stage.Find(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name, container.Command...); err != nil {
-			return nil, err
-		}
-		if seen[container.Name], err = stage.Processes(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name); err != nil {
+		if seen[container.Name], err = stage.Await(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name, container.Command); err != nil {
 			return nil, err
 		}
 	}

@@ -207,11 +207,10 @@ func withProcesses(ctx context.Context, stage *Stage, scene Scene, container, ti
 // killAndReturn kills a container's start process from a sibling and waits until the container runs again. The
 // snapshots are the sibling's.
 func killAndReturn(ctx context.Context, stage *Stage, scene Scene, container, sibling string, arguments ...string) (before, after process.Snapshot, last *corev1.Pod, err error) {
-	target, err := stage.Find(ctx, scene, sibling, "processes before the kill", arguments...)
-	if err != nil {
+	if before, err = stage.Await(ctx, scene, sibling, "processes before the kill", arguments); err != nil {
 		return before, after, nil, err
 	}
-	before, err = stage.Processes(ctx, scene, sibling, "processes at the kill")
+	target, err := one(before, arguments...)
 	if err != nil {
 		return before, after, nil, err
 	}
@@ -298,22 +297,15 @@ func orphan(ctx context.Context, stage *Stage, scene Scene, patience time.Durati
 	if fmt.Sprint(adopted.PID) != number {
 		return adopted, "", fmt.Errorf("the orphan is process %d, started was %s", adopted.PID, number)
 	}
-	if _, err := stage.Look(ctx, scene, "owner", "the orphan ended", "kill -KILL "+number); err != nil {
+	// Waiting is done where a look costs nothing: until the process is gone, or the patience is over.
+	waiting := fmt.Sprintf("kill -KILL %[1]s; for tenth in $(seq %[2]d); do [ -d /proc/%[1]s ] || break; sleep 0.1; done", number, patience/(100*time.Millisecond))
+	if _, err := stage.Look(ctx, scene, "owner", "the orphan ended", waiting); err != nil {
 		return adopted, "", err
 	}
-	err = poll(ctx, patience, func() (bool, error) {
-		var snapshot process.Snapshot
-		err := stage.again(func() (err error) {
-			snapshot, err = stage.Processes(ctx, scene, "owner", "processes after the orphan ended")
-			return err
-		})
-		found, there := snapshot.PID(adopted.PID)
-		left = ""
-		if there && found.StartTime == adopted.StartTime {
-			left = found.State
-		}
-		return left == "", err
-	})
+	snapshot, err := stage.Processes(ctx, scene, "owner", "processes after the orphan ended")
+	if found, there := snapshot.PID(adopted.PID); there && found.StartTime == adopted.StartTime {
+		left = found.State
+	}
 	return adopted, left, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
+	"sharedpid/helpers/pod"
 	"sharedpid/helpers/process"
 )
 
@@ -261,10 +262,17 @@ func namespacesOf(ctx context.Context, stage *Stage, scene Scene, containers ...
 		for _, each := range types {
 			commands = append(commands, "readlink /proc/self/ns/"+each)
 		}
-		observations, err := stage.Look(ctx, scene, container, "namespaces of "+container, commands...)
+		observations, err := once(stage, "namespaces/"+scene.Name+"/"+container, func() ([]pod.Observation, error) {
+			looked, err := stage.Pod(ctx, scene, container)
+			if err != nil {
+				return nil, err
+			}
+			return looked.Look(ctx, container, commands...)
+		})
 		if err != nil {
 			return nil, err
 		}
+		stage.recordLook(scene, container, "namespaces of "+container, observations)
 		found := map[string]string{}
 		for i, observation := range observations {
 			if found[types[i]] = answer(observation); found[types[i]] == "" {

@@ -252,7 +252,7 @@ func removeNamespaces(ctx context.Context, client *pod.Client, selector metav1.L
 			return nil, nil
 		}
 		slices.Sort(left)
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, shortestPause); err != nil {
 			return left, err
 		}
 	}

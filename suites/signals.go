@@ -198,14 +198,10 @@ var signalTraits = []Trait{
 // reload sends SIGHUP to the nginx master from a container, and looks until the workers are replaced.
 func reload(ctx context.Context, stage *Stage, g gomega.Gomega, scene Scene, container string) (before, after process.Snapshot, err error) {
 	title := "processes before SIGHUP from " + container
-	target, err := stage.Find(ctx, scene, container, title, nginxMaster)
-	if err != nil {
+	if before, err = stage.Await(ctx, scene, container, title, []string{nginxMaster}); err != nil {
 		return before, after, err
 	}
-	err = stage.again(func() (err error) {
-		before, err = stage.Processes(ctx, scene, container, title)
-		return err
-	})
+	target, err := one(before, nginxMaster)
 	if err != nil {
 		return before, after, err
 	}

@@ -155,23 +155,28 @@ func (kept *keptSnapshot) get(fresh bool, take func() (process.Snapshot, error))
 	return taken, err
 }
 
-// Find looks from inside a container until the one process with these arguments is there: a start process may
+// Find returns the one process with these arguments, as Await sees it.
+func (stage *Stage) Find(ctx context.Context, scene Scene, container, title string, arguments ...string) (process.Process, error) {
+	snapshot, err := stage.Await(ctx, scene, container, title, arguments)
+	if err != nil {
+		return process.Process{}, err
+	}
+	return one(snapshot, arguments...)
+}
+
+// Await looks from inside a container until there is exactly one process of each argument vector: a start process may
 // still be on its way to its last execve(2). The last look is evidence. A process that does not appear although all
 // containers of the Pod run is a deviation: a sibling must see it.
-func (stage *Stage) Find(ctx context.Context, scene Scene, container, title string, arguments ...string) (process.Process, error) {
+func (stage *Stage) Await(ctx context.Context, scene Scene, container, title string, wanted ...[]string) (process.Snapshot, error) {
 	fresh := false // the kept look of a still scene may be older than the process
-	snapshot, err := stage.seek(ctx, scene, func() (snapshot process.Snapshot, err error) {
+	return stage.seek(ctx, scene, func() (snapshot process.Snapshot, err error) {
 		err = stage.again(func() error {
 			snapshot, err = stage.processes(ctx, scene, container, title, fresh)
 			return err
 		})
 		fresh = true
 		return snapshot, err
-	}, arguments)
-	if err != nil {
-		return process.Process{}, err
-	}
-	return one(snapshot, arguments...)
+	}, wanted...)
 }
 
 // seek takes snapshots until there is exactly one process of each argument vector, or the time is over.
@@ -246,13 +251,17 @@ func (stage *Stage) Look(ctx context.Context, scene Scene, container, title stri
 		return nil, err
 	}
 	observations, err := looked.Look(ctx, container, commands...)
+	stage.recordLook(scene, container, title, observations)
+	return observations, err
+}
+
+func (stage *Stage) recordLook(scene Scene, container, title string, observations []pod.Observation) {
 	for _, observation := range observations {
 		stage.Record(scene, reports.Evidence{
-			Title: title, Where: looked.Name + "/" + container, Command: observation.Command,
+			Title: title, Where: scene.Name + stage.subject.suffix + "/" + container, Command: observation.Command,
 			Output: observation.Output, ExitCode: &observation.ExitCode, Errno: observation.Errno(),
 		})
 	}
-	return observations, err
 }
 
 // rows are a snapshot's processes for a reader: without the look's own, and with the containers they are of.
@@ -273,12 +282,19 @@ func rows(snapshot process.Snapshot, containers map[int]string) []reports.Proces
 	return listed
 }
 
+// The first and the longest pause between two looks: what takes long is not looked at more often than it is worth,
+// since a look costs the node as much as a container's start.
+const (
+	shortestPause = 100 * time.Millisecond
+	longestPause  = time.Second
+)
+
 // pause waits until it makes sense to look again.
-func pause(ctx context.Context) error {
+func pause(ctx context.Context, length time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(100 * time.Millisecond):
+	case <-time.After(length):
 		return nil
 	}
 }
@@ -287,12 +303,12 @@ func pause(ctx context.Context) error {
 // the last look is then judged.
 func poll(ctx context.Context, timeout time.Duration, look func() (enough bool, err error)) error {
 	deadline := time.Now().Add(timeout)
-	for {
+	for length := shortestPause; ; length = min(length*3/2, longestPause) {
 		enough, err := look()
 		if err != nil || enough || time.Now().After(deadline) {
 			return err
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, length); err != nil {
 			return err
 		}
 	}

@@ -264,7 +264,6 @@ func (pod *Pod) Look(ctx context.Context, container string, commands ...string) 
 func (pod *Pod) exec(ctx context.Context, container, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	count(ctx)
 	request := pod.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{
 			Container: container, Command: []string{"sh", "-c", script}, Stdout: true, Stderr: true,
