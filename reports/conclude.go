@@ -25,7 +25,7 @@ const (
 // that it sees is no failure and counts as observed. One that has vanished makes the run nonconformant, as a new
 // one does: it is not as the list says. What is inconclusive or unsupported says nothing about the list.
 func (run *Run) Conclude() {
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	count := countVerdicts(outcomes)
 	switch {
 	case count[Nonconformant]+count[Vanished] > 0:
@@ -132,7 +132,7 @@ func (run Run) outcomes() []Result {
 			result.Reason = strings.TrimSpace(fmt.Sprintf("the verdict %q is unknown. %s", result.Verdict, result.Reason))
 			result.Verdict = Inconclusive
 		}
-		outcomes = append(outcomes, result.besideList())
+		outcomes = append(outcomes, result)
 	}
 	for _, planned := range run.NotRun() {
 		outcomes = append(outcomes, Result{
@@ -144,20 +144,22 @@ func (run Run) outcomes() []Result {
 	return outcomes
 }
 
-// besideList returns the result as a report shows it beside what the list of expected deviations says.
-func (result Result) besideList() Result {
-	recorded := result.Deviation
-	switch {
-	case result.AsExpected():
-		result.Verdict = Expected
-		result.Reason = fmt.Sprintf("%s (%s); observed: %s", recorded.Reason, recorded.Link, result.Reason)
-	case result.HasVanished():
-		result.Verdict = Vanished
-		result.Reason = fmt.Sprintf("the list of expected deviations says of %s %s: %s", recorded.Runtime, recorded.Versions, recorded.Reason)
-		result.Observed = "the trait as stated"
-		result.NextStep = "take the entry out of the list, or narrow its versions"
+// besideList returns the outcomes as they stand beside the list of expected deviations: what the gate goes by.
+func (run Run) besideList() []Result {
+	outcomes := run.outcomes()
+	for i := range outcomes {
+		switch outcome := &outcomes[i]; {
+		case outcome.AsExpected():
+			outcome.Verdict = Expected
+			outcome.Reason = fmt.Sprintf("%s (%s); observed: %s", outcome.Deviation.Reason, outcome.Deviation.Link, outcome.Reason)
+		case outcome.HasVanished():
+			outcome.Verdict = Vanished
+			outcome.Reason = "conformant, although a deviation is expected: " + outcome.Deviation.Reason
+			outcome.Observed = "the trait as stated"
+			outcome.NextStep = "take the entry out of the list of expected deviations, or narrow its versions"
+		}
 	}
-	return result
+	return outcomes
 }
 
 func sortResults(results []Result) {

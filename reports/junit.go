@@ -85,7 +85,7 @@ func writeJUnit(run Run) ([]byte, error) {
 	if problem := runProblem(run); problem != "" {
 		document.Suites = append(document.Suites, runSuite(run, problem))
 	}
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	sortForSuites(outcomes)
 	evidenceLimit := junitEvidenceLimit(outcomes)
 	names := make(map[string]bool)

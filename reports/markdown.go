@@ -31,7 +31,7 @@ var symbols = map[Verdict]string{
 // writeMarkdown returns the summary that a CI system shows on a job's page, in GitHub's dialect.
 func writeMarkdown(run Run) ([]byte, error) {
 	run = complete(run)
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	var page strings.Builder
 	fmt.Fprintf(&page, "# %s Shared process namespace: %s\n\n%s.\n", symbols[run.Verdict], run.Verdict, markdownText(run.Reason))
 	writeMarkdownFacts(&page, run)
@@ -51,7 +51,7 @@ func writeMarkdownFacts(page *strings.Builder, run Run) {
 	}
 	page.WriteByte('\n')
 	for _, fact := range []namedText{
-		{"Traits", countText(countVerdicts(run.outcomes()))},
+		{"Traits", countText(countVerdicts(run.besideList()))},
 		{"Profile", markdownText(run.Profile)},
 		{"Selection", markdownText(run.Selection)},
 		{"Kubernetes", markdownText(run.Cluster.KubernetesVersion)},
@@ -75,7 +75,7 @@ func writeMarkdownSubjects(page *strings.Builder, subjects []Subject) {
 			writeMarkdownRest(page, len(subjects)-i, "subjects")
 			return
 		}
-		writeMarkdownRow(page, subject.ID, subject.Runtime, subject.Kernel, subject.CgroupVersion, subject.OSImage, subject.Architecture)
+		writeMarkdownRow(page, subject.ID, strings.TrimSpace(subject.Runtime+" "+subject.RuntimeHandler+" "+subject.RuntimeVersion), subject.Kernel, subject.CgroupVersion, subject.OSImage, subject.Architecture)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -27,10 +28,10 @@ func Colour(file *os.File) bool {
 // the reason; then how long the phases took, the counts and the overall verdict.
 func WriteTerminal(to io.Writer, run Run, colour bool) error {
 	run = complete(run)
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	paint := painter(colour)
 	var text strings.Builder
-	writeTerminalTable(&text, outcomes, paint)
+	writeTerminalTable(&text, run.Subjects, outcomes, paint)
 	writeTerminalPhases(&text, run.Phases)
 	fmt.Fprintf(&text, "%s\n", countText(countVerdicts(outcomes)))
 	fmt.Fprintf(&text, "%s: %s\n", paint(run.Verdict), oneLine(run.Reason))
@@ -45,9 +46,13 @@ func painter(colour bool) func(Verdict) string {
 	return func(verdict Verdict) string { return "\x1b[" + colours[verdict] + "m" + string(verdict) + "\x1b[0m" }
 }
 
-func writeTerminalTable(text *strings.Builder, outcomes []Result, paint func(Verdict) string) {
+func writeTerminalTable(text *strings.Builder, known []Subject, outcomes []Result, paint func(Verdict) string) {
 	if len(outcomes) == 0 {
 		return
+	}
+	if wantsGrid(outcomes) {
+		writeTerminalGrid(text, known, outcomes, paint)
+		outcomes = slices.DeleteFunc(slices.Clone(outcomes), func(outcome Result) bool { return outcome.Verdict == Conformant })
 	}
 	several := severalSubjects(outcomes)
 	var traits, subjects int
@@ -69,6 +74,32 @@ func writeTerminalTable(text *strings.Builder, outcomes []Result, paint func(Ver
 		fmt.Fprintf(text, "  %7s", length)
 		if reason := oneLine(outcome.Reason); outcome.Verdict != Conformant && reason != "" {
 			fmt.Fprintf(text, "  %s", shorten(reason, terminalReason))
+		}
+		text.WriteByte('\n')
+	}
+}
+
+// writeTerminalGrid writes a row for each trait with a column for each subject.
+func writeTerminalGrid(text *strings.Builder, known []Subject, outcomes []Result, paint func(Verdict) string) {
+	subjects := subjectColumns(known, outcomes)
+	rows := grid(outcomes, subjects)
+	traits := 0
+	for _, row := range rows {
+		traits = max(traits, utf8.RuneCountInString(oneLine(row.trait)))
+	}
+	header := fmt.Sprintf("%-*s", traits, "")
+	for _, subject := range subjects {
+		header += fmt.Sprintf("  %-*s", len(Nonconformant), oneLine(subject))
+	}
+	fmt.Fprintln(text, strings.TrimRight(header, " "))
+	for _, row := range rows {
+		fmt.Fprintf(text, "%-*s", traits, oneLine(row.trait))
+		for number, verdict := range row.verdicts {
+			if number > 0 {
+				width := max(len(Nonconformant), utf8.RuneCountInString(oneLine(subjects[number-1])))
+				text.WriteString(strings.Repeat(" ", width-len(row.verdicts[number-1])))
+			}
+			fmt.Fprintf(text, "  %s", paint(verdict))
 		}
 		text.WriteByte('\n')
 	}
