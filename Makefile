@@ -22,7 +22,12 @@ e2e: bin ## provision a kind cluster, decide the traits, report, delete the clus
 
 .PHONY: runtimes
 runtimes: ## decide profile core under runc, crun and gVisor side by side on one cluster (RUNTIMES=, KEEP=1)
-	$(MAKE) e2e PROFILE=core RUNTIMES=$(or $(RUNTIMES),runc$(comma)crun$(comma)runsc)
+	$(MAKE) e2e PROFILE=core RUNTIMES=$(or $(RUNTIMES),runc$(comma)crun$(comma)runsc) ARGS="-expect=fixtures/runtimes/deviations.yaml $(ARGS)"
+
+.PHONY: findings
+findings: ## write fixtures/runtimes/FINDINGS.md from the reports of make runtimes
+	go run ./reports/findings $(or $(REPORT_DIR),reports/out)/run.json > fixtures/runtimes/FINDINGS.md.new
+	mv fixtures/runtimes/FINDINGS.md.new fixtures/runtimes/FINDINGS.md
 
 # The race detector needs a C compiler.
 RACE := $(if $(shell command -v gcc),-race)
