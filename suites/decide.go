@@ -34,17 +34,29 @@ func newDecisions(plan []reports.Planned) decisions {
 	return all
 }
 
-// subjectsAtOnce is how many subjects of one node have Pods at the same time: about 35 each under profile full, of the 110
-// that a kubelet takes by default.
-const subjectsAtOnce = 3
+// podsAtOnce is how many Pods a run has on one node: a kubelet takes 110 by default, and the cluster has some of its own.
+const podsAtOnce = 96
+
+// subjectsAtOnce is how many subjects of one node have Pods at the same time. More than a few only wait for one another.
+func subjectsAtOnce(traits []Trait) int {
+	const most = 3
+	scenes := map[string]bool{}
+	for _, trait := range traits {
+		for _, scene := range trait.Scenes {
+			scenes[scene.Name] = true
+		}
+	}
+	return max(1, min(most, podsAtOnce/max(1, len(scenes))))
+}
 
 // decideAll decides every trait on every subject. The subjects of a node come one after another, some side by side;
 // the Pods of one that is done make room for those of the next.
 func (g *gate) decideAll(ctx context.Context, all decisions) {
 	ordered := inOrderOfCost(g.options.Selected)
+	atOnce := subjectsAtOnce(ordered)
 	nodes := map[string]*turns{}
 	for _, subject := range g.subjects {
-		nodes[subject.Node] = newTurns(subjectsAtOnce)
+		nodes[subject.Node] = newTurns(atOnce)
 	}
 	var deciding sync.WaitGroup
 	for number, subject := range g.subjects {
@@ -57,7 +69,7 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 			if g.looked != nil {
 				g.looked(ctx, subject)
 			}
-			if len(g.subjects) <= subjectsAtOnce {
+			if len(g.subjects) <= atOnce {
 				return // all fit; they go with their namespace
 			}
 			if err := g.scenes.clear(ctx, subject); err != nil && ctx.Err() == nil {
