@@ -74,7 +74,7 @@ type htmlCount struct {
 
 // htmlFilter lets a reader keep the results with one value of a property. The stylesheet does it, without any script.
 type htmlFilter struct {
-	Property string // in the data attributes of results
+	Property string // in the classes of results
 	Name     string
 	List     bool // a list to choose from, where buttons would be too many
 	Choices  []string

@@ -9,7 +9,7 @@ import (
 // htmlButtons is how many choices a filter shows as buttons; more are a list.
 const htmlButtons = 12
 
-// htmlFilters give each value of a filtered property its number. Numbers stand in attributes and in the stylesheet, so
+// htmlFilters give each value of a filtered property its number. Numbers stand in classes and in the stylesheet, so
 // that no name, whoever chose it, becomes part of a rule.
 type htmlFilters struct {
 	verdict, group, node, runtime htmlFilter
@@ -84,13 +84,25 @@ func (filters *htmlFilters) shown() []htmlFilter {
 	return slices.DeleteFunc(filters.all(), func(filter htmlFilter) bool { return len(filter.Choices) < 2 })
 }
 
-// rules hide, for each choice that can be made, the results of all other choices.
+// rules hide what the choices do not name. A choice other than all sets a variable that hides every result, and unsets it for those
+// that have the chosen value; a result is shown while no variable hides it. So each result is tried against the rules
+// of its own values only, which matters where there are thousands.
 func (filters *htmlFilters) rules() string {
 	var rules strings.Builder
+	display := "block"
 	for _, filter := range filters.shown() {
+		display = fmt.Sprintf("var(--%s,%s)", filter.Property, display)
+		fmt.Fprintf(&rules, ".filters:has(#filter-%[1]s :checked:not([value=\"\"])) + .results > .result{--%[1]s:none}\n", filter.Property)
 		for i := range filter.Choices {
-			fmt.Fprintf(&rules, ".filters:has(#filter-%[1]s [value=\"%[2]d\"]:checked) + .results > .result:not([data-%[1]s=\"%[2]d\"]){display:none}\n", filter.Property, i)
+			fmt.Fprintf(&rules, ".filters:has(#filter-%[1]s [value=\"%[2]d\"]:checked) + .results > .%[1]s-%[2]d{--%[1]s:initial}\n", filter.Property, i)
 		}
 	}
+	fmt.Fprintf(&rules, ".result{display:%s}\n", display)
 	return rules.String()
+}
+
+// classes are those of a result, by which the rules know its values.
+func (filters *htmlFilters) classes(outcome Result) string {
+	return fmt.Sprintf("verdict-%d group-%d node-%d runtime-%d", filters.verdict.number(string(outcome.Verdict)),
+		filters.group.number(outcome.Group()), filters.node.number(filters.nodeOf(outcome)), filters.runtime.number(filters.runtimeOf(outcome)))
 }

@@ -30,8 +30,7 @@ type htmlResult struct {
 	Trait, Group, Name, Subject   string
 	Verdict                       Verdict
 	Open                          bool
-	VerdictNumber, GroupNumber    int
-	NodeNumber, RuntimeNumber     int
+	Values                        string // classes of what it can be filtered by
 	Statement, Article, Namespace string
 	Profile, Took                 string
 	Reason                        string
@@ -86,10 +85,7 @@ func htmlResults(run Run, outcomes []Result, filters *htmlFilters) []htmlResult 
 		if !several {
 			result.Subject = ""
 		}
-		result.VerdictNumber = filters.verdict.number(string(outcome.Verdict))
-		result.GroupNumber = filters.group.number(outcome.Group())
-		result.NodeNumber = filters.node.number(filters.nodeOf(outcome))
-		result.RuntimeNumber = filters.runtime.number(filters.runtimeOf(outcome))
+		result.Values = filters.classes(outcome)
 		results = append(results, result)
 	}
 	return results

@@ -46,11 +46,10 @@ type timelineRow struct {
 	Bars       []timelineMark
 }
 
-// timelineMark is one bar. Verdict is empty for a phase of the run.
+// timelineMark is one bar, or all bars of one verdict in a row. Verdict is empty for a phase of the run.
 type timelineMark struct {
-	X, Width, Title string
-	Y, Height       int
-	Verdict         Verdict
+	Path, Title string
+	Verdict     Verdict
 }
 
 // newTimeline draws the phases and the results of a run, nil when there is nothing that took time.
@@ -68,7 +67,8 @@ func newTimeline(run Run, outcomes []Result) *timeline {
 	drawn.drawTicks(length)
 	for _, phase := range run.Phases {
 		row := drawn.addRow(phase.Name)
-		row.Bars = append(row.Bars, newTimelineMark(phase.Start.Sub(run.Start), phase.Seconds, length, row.Y, "", phase.Name))
+		after := phase.Start.Sub(run.Start)
+		row.Bars = append(row.Bars, timelineMark{Path: timelineBox(after, phase.Seconds, length, row.Y), Title: timelineTitle(phase.Name, after, phase.Seconds)})
 	}
 	slices.SortStableFunc(ran, func(a, b Result) int { return a.Start.Compare(b.Start) })
 	if len(ran) > timelineRows {
@@ -81,7 +81,11 @@ func newTimeline(run Run, outcomes []Result) *timeline {
 				label += " on " + outcome.Subject
 			}
 			row := drawn.addRow(label)
-			row.Bars = append(row.Bars, newTimelineMark(outcome.Start.Sub(run.Start), outcome.Seconds, length, row.Y, outcome.Verdict, label))
+			after := outcome.Start.Sub(run.Start)
+			row.Bars = append(row.Bars, timelineMark{
+				Path: timelineBox(after, outcome.Seconds, length, row.Y), Verdict: outcome.Verdict,
+				Title: timelineTitle(label, after, outcome.Seconds) + ", " + string(outcome.Verdict),
+			})
 		}
 	}
 	drawn.Height = timelineHead + len(drawn.Rows)*timelineStep + 6
@@ -100,8 +104,15 @@ func (drawn *timeline) drawSubjects(run Run, ran []Result, length float64) {
 			drawn.Left++
 		} else {
 			row := drawn.addRow(ran[start].Subject)
+			paths := map[Verdict]string{}
 			for _, outcome := range ran[start:end] {
-				row.Bars = append(row.Bars, newTimelineMark(outcome.Start.Sub(run.Start), outcome.Seconds, length, row.Y, outcome.Verdict, outcome.Trait))
+				paths[outcome.Verdict] += timelineBox(outcome.Start.Sub(run.Start), outcome.Seconds, length, row.Y)
+			}
+			count := countVerdicts(ran[start:end])
+			for _, verdict := range slices.Backward(verdictsByAttention) {
+				if paths[verdict] != "" {
+					row.Bars = append(row.Bars, timelineMark{paths[verdict], fmt.Sprintf("%s: %d %s", sentence(ran[start].Subject), count[verdict], verdict), verdict})
+				}
 			}
 		}
 		start = end
@@ -114,18 +125,17 @@ func (drawn *timeline) addRow(label string) *timelineRow {
 	return &drawn.Rows[len(drawn.Rows)-1]
 }
 
-func newTimelineMark(after time.Duration, took, length float64, y int, verdict Verdict, name string) timelineMark {
+// timelineBox is the path of a bar.
+func timelineBox(after time.Duration, took, length float64, y int) string {
 	const room = timelineWidth - timelineLabel
 	start := min(max(after.Seconds(), 0), length)
 	end := min(max(start+max(took, 0), start), length)
-	title := fmt.Sprintf("%s: %s, after %s", sentence(name), readableSeconds(took), readableSeconds(after.Seconds()))
-	if verdict != "" {
-		title = fmt.Sprintf("%s, %s", title, verdict)
-	}
-	return timelineMark{
-		X: coordinate(timelineLabel + room*start/length), Width: coordinate(max(room*(end-start)/length, 2)),
-		Y: y + (timelineStep-timelineBar)/2, Height: timelineBar, Verdict: verdict, Title: title,
-	}
+	width := coordinate(max(room*(end-start)/length, 2))
+	return fmt.Sprintf("M%s %dh%sv%dh-%sz", coordinate(timelineLabel+room*start/length), y+(timelineStep-timelineBar)/2, width, timelineBar, width)
+}
+
+func timelineTitle(name string, after time.Duration, took float64) string {
+	return fmt.Sprintf("%s: %s, after %s", sentence(name), readableSeconds(took), readableSeconds(after.Seconds()))
 }
 
 // drawTicks marks round numbers of seconds, about eight of them.
