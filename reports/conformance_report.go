@@ -39,6 +39,8 @@ type ReportCounts struct {
 	Inconclusive  int `json:"inconclusive"`
 	Unsupported   int `json:"unsupported"`
 	NotRun        int `json:"notRun"`
+	Expected      int `json:"expected"` // nonconformant, as a list of expected deviations says
+	Vanished      int `json:"vanished"` // conformant, although that list says otherwise
 }
 
 // ReportSuite says which suite decided, and in which run.
@@ -155,7 +157,7 @@ func (trait *ReportTrait) add(outcome Result) {
 	if recorded := outcome.Deviation; recorded != nil {
 		verdict.Deviation = &Deviation{
 			Runtime: oneLine(recorded.Runtime), Versions: oneLine(recorded.Versions), Trait: oneLine(recorded.Trait),
-			Reason: reportText(recorded.Reason), Link: reportText(recorded.Link),
+			Reason: reportText(recorded.Reason), Consequence: reportText(recorded.Consequence), Link: reportText(recorded.Link),
 		}
 	}
 	trait.Verdicts = append(trait.Verdicts, verdict)
@@ -163,7 +165,7 @@ func (trait *ReportTrait) add(outcome Result) {
 
 func newReportCounts(outcomes []Result) ReportCounts {
 	count := countVerdicts(outcomes)
-	return ReportCounts{count[Conformant], count[Nonconformant], count[Inconclusive], count[Unsupported], count[NotRun]}
+	return ReportCounts{count[Conformant], count[Nonconformant], count[Inconclusive], count[Unsupported], count[NotRun], count[Expected], count[Vanished]}
 }
 
 func newReportImage(name, reference string) ReportImage {

@@ -16,6 +16,7 @@ func TestDirection(t *testing.T) {
 		{Unsupported, Nonconformant, Worse}, {Unsupported, Inconclusive, Worse}, {Unsupported, Conformant, Better},
 		{Inconclusive, Nonconformant, Worse}, {Inconclusive, NotRun, Changed}, {Inconclusive, Conformant, Better},
 		{Nonconformant, Inconclusive, Changed}, {Nonconformant, NotRun, Changed}, {Nonconformant, Unsupported, Better}, {Nonconformant, Conformant, Better},
+		{Conformant, Expected, Worse}, {Expected, Vanished, Better}, {Expected, Nonconformant, Changed}, {Conformant, Vanished, Changed},
 	} {
 		if got := direction(test.old, test.new); got != test.want {
 			t.Errorf("from %s to %s is %s, want %s", test.old, test.new, got, test.want)

@@ -25,7 +25,7 @@ var htmlReport = template.Must(template.New(htmlFile).Funcs(template.FuncMap{
 }).Parse(htmlTemplate))
 
 // htmlSymbols are what tells verdicts apart without colours. They are letters of common fonts, not pictures.
-var htmlSymbols = map[Verdict]string{Conformant: "✓", Nonconformant: "✕", Inconclusive: "?", Unsupported: "–", NotRun: "○"}
+var htmlSymbols = map[Verdict]string{Conformant: "✓", Nonconformant: "✕", Inconclusive: "?", Unsupported: "–", NotRun: "○", Expected: "≠", Vanished: "!"}
 
 // htmlPage is what the template shows. It holds words and numbers only: html/template decides how each is escaped.
 type htmlPage struct {
@@ -58,6 +58,8 @@ var htmlMeanings = []htmlMeaning{
 	{Nonconformant, "Observed, and not as the statement says."},
 	{Inconclusive, "Could not be observed. Never a pass, and never blamed on the runtime."},
 	{Unsupported, "The platform was seen to be unable to have it. Never counted as a pass."},
+	{Expected, "Nonconformant, as a list of expected deviations says of this runtime."},
+	{Vanished, "Conformant, although that list says otherwise: the list is out of date."},
 	{NotRun, "The run ended before it was looked at."},
 }
 

@@ -40,7 +40,7 @@ func newHTMLClaim(outcomes []Result, results []htmlResult) htmlClaim {
 	claim := htmlClaim{Of: len(outcomes)}
 	first := 0
 	for i, outcome := range outcomes {
-		if outcome.Verdict == Conformant {
+		if outcome.Verdict == Conformant || outcome.Verdict == Vanished {
 			claim.Held++
 		}
 		if attention(outcome.Verdict) < attention(outcomes[first].Verdict) {

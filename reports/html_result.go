@@ -47,8 +47,8 @@ type htmlSource struct{ Address, Text string }
 
 // htmlDeviation is what was recorded beforehand, and what it means for this verdict.
 type htmlDeviation struct {
-	Meaning, Runtime, Reason string
-	Link                     htmlSource
+	Meaning, Runtime, Reason, Consequence string
+	Link                                  htmlSource
 }
 
 // htmlEvidence is what was seen under one title from one place, as a terminal would show it.
@@ -101,7 +101,7 @@ func newHTMLResult(outcome Result, limit int) htmlResult {
 		result.Took = readableSeconds(outcome.Seconds)
 	}
 	result.Reason = sentence(outcome.Reason)
-	if outcome.failed() {
+	if outcome.failed() || outcome.Verdict == Expected {
 		result.Explanation = htmlExplanation(outcome)
 		result.Diagnosis = fitEscaped(printable(cutBytes(outcome.Diagnosis, limit)), limit/2)
 	}
@@ -148,13 +148,14 @@ func newHTMLDeviation(outcome Result) *htmlDeviation {
 	recorded := outcome.Deviation
 	meaning := "A deviation was expected here."
 	switch outcome.Verdict {
-	case Nonconformant:
+	case Expected:
 		meaning = "This deviation was expected: it is on record."
-	case Conformant:
+	case Vanished:
 		meaning = "A deviation was expected here and is gone: the record is out of date."
 	}
 	return &htmlDeviation{
-		Meaning: meaning, Runtime: oneLine(recorded.Runtime + " " + recorded.Versions), Reason: sentence(recorded.Reason), Link: newHTMLSource(recorded.Link),
+		Meaning: meaning, Runtime: oneLine(recorded.Runtime + " " + recorded.Versions), Reason: sentence(recorded.Reason),
+		Consequence: sentence(recorded.Consequence), Link: newHTMLSource(recorded.Link),
 	}
 }
 

@@ -79,7 +79,6 @@ func sampleResult(trait, statement, subject string, number int) Result {
 		if number == 1 {
 			result.Verdict, result.Reason = Nonconformant, "uid 1000 may read root of the nginx master: expected EACCES"
 			result.Cause, result.NextStep = "the runtime gives containers CAP_SYS_PTRACE", "compare CapEff in /proc/self/status with the securityContext"
-			result.Deviation = &Deviation{Runtime: "crun", Versions: ">=1.28", Trait: trait, Reason: "a known defect of this runtime", Link: "https://example.org/issues/1"}
 		}
 	case "credentials/uid-mismatch-denies":
 		result.Profile, result.Documented = "article", true
@@ -105,6 +104,12 @@ func sampleResult(trait, statement, subject string, number int) Result {
 	case "lifecycle/orphans-are-reaped":
 		result.Evidence = []Evidence{{Title: "hostile output", Where: "lifecycle/shell", Command: "printf '<script>alert(1)</script>'",
 			Output: "<script>alert(1)</script>\x1b[31mred\x1b[0m\x00\xff\u202eevil </pre>" + strings.Repeat("A<&>", 50_000), ExitCode: &zero}}
+		if number == 1 {
+			result.Verdict, result.Reason = Nonconformant, "a zombie is left"
+			result.Deviation = &Deviation{
+				Runtime: "runc", Versions: ">=1.5", Trait: trait, Reason: "zombies are left", Consequence: "The process table fills up.", Link: "https://example.org/issues/1",
+			}
+		}
 		if number == 2 {
 			result.Deviation = &Deviation{Runtime: "crun", Versions: "<2", Trait: trait, Reason: "zombies were left", Link: "https://example.org/issues/2"}
 		}
