@@ -1,7 +1,9 @@
 package reports
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -10,8 +12,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// page parses the report as a browser does, after it was tokenized without any error.
-func page(t *testing.T, run Run) (*html.Node, []byte) {
+// page parses the report as a browser does.
+func page(t testing.TB, run Run) (*html.Node, []byte) {
 	t.Helper()
 	content, err := writeHTML(run)
 	if err != nil {
@@ -58,7 +60,7 @@ func text(node *html.Node) string {
 }
 
 // checkHarmless finds whatever the page could run or load, and attributes and elements that the template does not write.
-func checkHarmless(t *testing.T, root *html.Node) {
+func checkHarmless(t testing.TB, root *html.Node) {
 	t.Helper()
 	for _, node := range elements(root, "") {
 		if slices.Contains([]string{"script", "img", "iframe", "object", "embed", "link", "video", "audio", "base", "image", "use", "foreignObject"}, node.Data) {
@@ -229,6 +231,60 @@ func TestAccessMapsShareAndMark(t *testing.T) {
 	if want := 7 * 4 * 11; cells != want {
 		t.Errorf("%d cells are drawn, want %d", cells, want)
 	}
+}
+
+// checkWellFormed finds elements that are not closed in their order, which a browser would close for itself wherever it likes.
+func checkWellFormed(t testing.TB, content []byte) {
+	t.Helper()
+	var open []string
+	tokens := html.NewTokenizer(bytes.NewReader(content))
+	for {
+		switch kind := tokens.Next(); kind {
+		case html.ErrorToken:
+			if tokens.Err() != io.EOF || len(open) > 0 {
+				t.Errorf("the page ends inside of %v: %v", open, tokens.Err())
+			}
+			return
+		case html.StartTagToken:
+			name, _ := tokens.TagName()
+			if void := string(name); void != "meta" && void != "br" && void != "input" {
+				open = append(open, void)
+			}
+		case html.EndTagToken:
+			name, _ := tokens.TagName()
+			if len(open) == 0 || open[len(open)-1] != string(name) {
+				t.Fatalf("%s is closed inside of %v", name, open)
+			}
+			open = open[:len(open)-1]
+		}
+	}
+}
+
+func TestHTMLIsWellFormed(t *testing.T) {
+	for _, run := range []Run{{}, sample(), richSample(1), richSample(14), hostile("</details>", "<!--", "'\">", 1)} {
+		_, content := page(t, run)
+		checkWellFormed(t, content)
+	}
+}
+
+func FuzzHTML(f *testing.F) {
+	f.Add("reason\nmore", "\x00\x1b</pre><script>x</script>\xff\ufffe", `a/b" onclick="x`, 1.5)
+	f.Add("https://e.example/\"><b", "javascript:x", "<style>*{}</style>", -1e300)
+	f.Fuzz(func(t *testing.T, reason, output, name string, length float64) {
+		run := hostile(reason, output, name, length)
+		// The pictures are drawn from hostile evidence as well.
+		run.Results[1].Trait, run.Results[1].Documented = reloadTrait, true
+		run.Results[1].Evidence = append(run.Results[1].Evidence, run.Results[1].Evidence...)
+		root, content := page(t, run)
+		checkWellFormed(t, content)
+		checkHarmless(t, root)
+		if shown := string(content); printable(shown) != shown {
+			t.Error("the page holds what is not printable")
+		}
+		if len(elements(root, "body")) != 1 || len(elements(root, "main")) != 1 || len(elements(root, "style")) != 1 {
+			t.Error("the page is not as the template has it")
+		}
+	})
 }
 
 // BenchmarkWrite is what a run waits for after each trait.
