@@ -104,7 +104,7 @@ const reportReason = 1000
 // NewConformanceReport returns what is published of a run.
 func NewConformanceReport(run Run) ConformanceReport {
 	run = complete(run)
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	report := ConformanceReport{
 		Kind: "SharedProcessNamespaceConformance", SchemaVersion: ConformanceReportVersion,
 		Date: timestamp(run.Start), Verdict: run.Verdict, Reason: reportText(run.Reason), Counts: newReportCounts(outcomes),

@@ -60,10 +60,10 @@ func Compare(old, new Run) (Difference, error) {
 	matched := matchSubjects(old, new)
 	difference.Facts = compareFacts(old, new, matched)
 	before, after := map[Planned]Result{}, map[Planned]Result{}
-	for _, outcome := range old.outcomes() {
+	for _, outcome := range old.besideList() {
 		keepWorst(before, outcome, cmp.Or(matched[outcome.Subject], outcome.Subject))
 	}
-	for _, outcome := range new.outcomes() {
+	for _, outcome := range new.besideList() {
 		keepWorst(after, outcome, outcome.Subject)
 	}
 	compared := 0
@@ -165,7 +165,7 @@ func matchSubjects(old, new Run) map[string]string {
 // subjectsOf are the subjects that a run says something about, by id. One that it could not describe has its id only.
 func subjectsOf(run Run) map[string]Subject {
 	subjects := map[string]Subject{}
-	for _, outcome := range run.outcomes() {
+	for _, outcome := range run.besideList() {
 		subject, _ := findSubject(run, outcome.Subject)
 		subject.ID = outcome.Subject
 		subjects[outcome.Subject] = subject

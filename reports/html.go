@@ -85,7 +85,7 @@ type htmlFilter struct {
 // writeHTML returns the report for people: one file that loads nothing and runs nothing.
 func writeHTML(run Run) ([]byte, error) {
 	run = complete(run)
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	count := countVerdicts(outcomes)
 	page := htmlPage{
 		Verdict: run.Verdict, Reason: oneLine(run.Reason), Ended: oneLine(run.SetupError),

@@ -139,7 +139,7 @@ func TestHTMLFilters(t *testing.T) {
 	run := richSample(14)
 	root, content := page(t, run)
 	run = complete(run)
-	outcomes := run.outcomes()
+	outcomes := run.besideList()
 	filters := newHTMLFilters(run, outcomes)
 	var results []*html.Node
 	for _, node := range elements(root, "details") {

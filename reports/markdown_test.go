@@ -47,7 +47,7 @@ func TestMarkdownGrid(t *testing.T) {
 	}
 	for _, want := range []string{
 		"\n| Trait | worker-1 | worker-2 | worker-3/crun |\n|---|:-:|:-:|:-:|\n",
-		"\n| credentials/access-matrix | ✅ | ☑️ | ✅ |\n",
+		"\n| lifecycle/orphans-are-reaped | ✅ | ☑️ | ❌ |\n",
 		"\n| visibility/shell-sees-nginx | ✅ | ✅ | ⏳ |\n",
 	} {
 		if !strings.Contains(string(content), want) {
