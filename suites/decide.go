@@ -208,6 +208,8 @@ func verdict(check func(gomega.Gomega) error) (decided reports.Verdict, reason s
 			if strings.HasPrefix(reason, controlFailed) {
 				decided = reports.Inconclusive
 			}
+		case ambiguous:
+			decided, reason = reports.Inconclusive, string(stopped)
 		default:
 			decided, reason = reports.Inconclusive, fmt.Sprintf("the check itself failed: %v", stopped)
 		}

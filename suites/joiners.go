@@ -105,9 +105,9 @@ var joinerTraits = []Trait{
 				return err
 			}
 			for _, container := range debuggers {
-				g.Expect(shared[container.Name].With(nginxMaster)).To(gomega.HaveLen(1), "ephemeral container %s must see nginx", container.Name)
-				g.Expect(shared[container.Name].With("sh")).NotTo(gomega.BeEmpty(), "ephemeral container %s must see the shell", container.Name)
 				judgePauseIsFirst(g, shared[container.Name], container.Command...)
+				expectOne(g, shared[container.Name], "ephemeral container "+container.Name+" must see nginx", nginxMaster)
+				g.Expect(shared[container.Name].With("sh")).NotTo(gomega.BeEmpty(), "ephemeral container %s must see the shell", container.Name)
 			}
 			judgeDebuggers(g, unshared)
 			return nil

@@ -21,15 +21,16 @@ var (
 	leftoversScene       = Scene{Name: "leftovers", Manifest: "multi-process.yaml"}
 	orphansScene         = Scene{Name: "orphans", Manifest: "file-modes.yaml"}
 	orphansUnsharedScene = Scene{Name: "orphans-unshared", Manifest: "file-modes.yaml", Unshared: true}
-	termScene            = Scene{Name: "term", Manifest: "start-process.yaml"}
-	termUnsharedScene    = Scene{Name: "term-unshared", Manifest: "start-process.yaml", Unshared: true, Change: func(pod *corev1.Pod) {
-		grace := int64(2) // is waited out
-		pod.Spec.TerminationGracePeriodSeconds = &grace
-	}}
-	probeScene  = Scene{Name: "timed-out-probe", Manifest: "timed-out-probe.yaml"}
-	streamScene = Scene{Name: "open-stream", Manifest: "start-process.yaml"}
-	hookScene   = Scene{Name: "outliving-hook", Manifest: "outliving-hook.yaml"}
+	termScene            = Scene{Name: "term", Manifest: "start-process.yaml", Change: withGracePeriod(10)}
+	termUnsharedScene    = Scene{Name: "term-unshared", Manifest: "start-process.yaml", Unshared: true, Change: withGracePeriod(2)} // is waited out
+	probeScene           = Scene{Name: "timed-out-probe", Manifest: "timed-out-probe.yaml"}
+	streamScene          = Scene{Name: "open-stream", Manifest: "start-process.yaml"}
+	hookScene            = Scene{Name: "outliving-hook", Manifest: "outliving-hook.yaml"}
 )
+
+func withGracePeriod(seconds int64) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
+}
 
 const lifecyclePage = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
 
@@ -84,7 +85,7 @@ var lifecycleTraits = []Trait{
 		Slow:      true,
 		Causes:    []Cause{{"", "the runtime kills every process of the namespace, not those of the container's cgroup", "look at how the runtime's kill finds the container's processes"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			before, err := withProcesses(ctx, stage, stoppedScene, "neighbour", "processes before the stop", []string{"sleep", "1000060"}, []string{"sleep", "1000062"}, []string{"sleep", "1000064"})
+			before, err := stage.Await(ctx, stoppedScene, "neighbour", "processes before the stop", []string{"sleep", "1000060"}, []string{"sleep", "1000062"}, []string{"sleep", "1000064"})
 			if err != nil {
 				return err
 			}

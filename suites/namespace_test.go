@@ -62,7 +62,7 @@ func TestJudgeOnlyPIDsShared(t *testing.T) {
 }
 
 func TestJudgePodsApart(t *testing.T) {
-	article, other := recorded(t), alone(ownerSleep...)
+	article, other := recorded(t), with(alone(tracerSleep...), process.Process{PID: 3, Arguments: ownerSleep})
 	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgePodsApart(g, article, other, true) })
 	foreign := process.Process{PID: 90, Arguments: ownerSleep}
 	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePodsApart(g, with(article, foreign), other, true) })

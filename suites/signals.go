@@ -175,6 +175,14 @@ var signalTraits = []Trait{
 		},
 		Scenes: []Scene{reloadScene, articleUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+			// What cannot be reached before says nothing afterwards.
+			reached, err := stage.Look(ctx, reloadScene, "shell", "HTTP before SIGHUP", untilServed)
+			if err != nil {
+				return err
+			}
+			if reached[0].Output != servedByNginx {
+				return fmt.Errorf("nginx cannot be reached before the signal: %s", quote(reached[0].Output))
+			}
 			before, after, err := reload(ctx, stage, g, reloadScene, "shell")
 			if err != nil {
 				return err
@@ -184,7 +192,7 @@ var signalTraits = []Trait{
 				return err
 			}
 			judgeWorkersAreReplaced(g, before, after)
-			g.Expect(served[0].Output).To(gomega.Equal("served by nginx\n"), "nginx must go on serving")
+			g.Expect(served[0].Output).To(gomega.Equal(servedByNginx), "nginx must go on serving")
 			unshared, err := stage.Processes(ctx, articleUnsharedScene, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
@@ -194,6 +202,12 @@ var signalTraits = []Trait{
 		},
 	},
 }
+
+// servedByNginx is what the server of the article's Pod answers.
+const servedByNginx = "served by nginx\n"
+
+// untilServed asks nginx for its page until it listens, for at most five seconds.
+const untilServed = "for tenth in $(seq 50); do wget -q -O - http://127.0.0.1/ 2>/dev/null && break; sleep 0.1; done"
 
 // reload sends SIGHUP to the nginx master from a container, and looks until the workers are replaced.
 func reload(ctx context.Context, stage *Stage, g gomega.Gomega, scene Scene, container string) (before, after process.Snapshot, err error) {
@@ -341,9 +355,8 @@ func judgeNewSandbox(g gomega.Gomega, before, after process.Snapshot) {
 	g.Expect(now.StartTime).NotTo(gomega.Equal(old.StartTime), "process 1 is still the same process")
 	judgePauseIsFirst(g, after, "sh")
 	for _, container := range startProcesses {
-		started := after.With(container.arguments)
-		g.Expect(started).To(gomega.HaveLen(1), "container %s must run again", container.name)
-		g.Expect(started[0].StartTime).To(gomega.BeNumerically(">=", now.StartTime), "container %s is older than its namespace", container.name)
+		started := expectOne(g, after, "container "+container.name+" must run again", container.arguments)
+		g.Expect(started.StartTime).To(gomega.BeNumerically(">=", now.StartTime), "container %s is older than its namespace", container.name)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/onsi/gomega"
+
 	"sharedpid/helpers/pod"
 	"sharedpid/helpers/process"
 	"sharedpid/reports"
@@ -179,11 +181,19 @@ func (stage *Stage) Await(ctx context.Context, scene Scene, container, title str
 	}, wanted...)
 }
 
-// seek takes snapshots until there is exactly one process of each argument vector, or the time is over.
+// How long a process may stay out of sight while its container runs, and how long a second one of the same arguments
+// may be there: a process that forks is two for a moment.
+const (
+	absencePatience   = 8 * time.Second
+	ambiguityPatience = 2 * time.Second
+)
+
+// seek takes snapshots until there is exactly one process of each argument vector, or the patience is over.
 func (stage *Stage) seek(ctx context.Context, scene Scene, take func() (process.Snapshot, error), wanted ...[]string) (process.Snapshot, error) {
 	var snapshot process.Snapshot
 	var missing error
-	err := poll(ctx, 10*time.Second, func() (bool, error) {
+	start := time.Now()
+	err := poll(ctx, absencePatience, func() (bool, error) {
 		var err error
 		if snapshot, err = take(); err != nil {
 			return false, err
@@ -194,7 +204,8 @@ func (stage *Stage) seek(ctx context.Context, scene Scene, take func() (process.
 				missing = err
 			}
 		}
-		return missing == nil, nil
+		several := ambiguous("")
+		return missing == nil || errors.As(missing, &several) && time.Since(start) > ambiguityPatience, nil
 	})
 	if err != nil || missing == nil {
 		return snapshot, err
@@ -330,7 +341,23 @@ func one(snapshot process.Snapshot, arguments ...string) (process.Process, error
 	case 1:
 		return found[0], nil
 	}
-	return process.Process{}, fmt.Errorf("the Pod has one process %q to look at, %d are visible", arguments, len(found))
+	return process.Process{}, ambiguous(fmt.Sprintf("the Pod has one process %q to look at, %d are visible", arguments, len(found)))
+}
+
+// ambiguous is the error of a check that sees other Pods' processes beside the one that it is to look at. Which is which
+// cannot be told: the trait is undecided, and others are about what should not be visible.
+type ambiguous string
+
+func (reason ambiguous) Error() string { return string(reason) }
+
+// expectOne is one within an assertion: none fails with the message, and several leave the trait undecided.
+func expectOne(g gomega.Gomega, snapshot process.Snapshot, message string, arguments ...string) process.Process {
+	found, err := one(snapshot, arguments...)
+	if reason := ambiguous(""); errors.As(err, &reason) {
+		panic(reason)
+	}
+	g.Expect(err).NotTo(gomega.HaveOccurred(), message)
+	return found
 }
 
 // quote shortens text for a one-line reason.

@@ -38,7 +38,8 @@ var visibilityTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			judgeIsolated(g, unshared, nginxMaster)
+			g.Expect(unshared.With(nginxMaster)).NotTo(gomega.BeEmpty(), "control: nginx must see itself")
+			g.Expect(unshared.With("sh")).To(gomega.BeEmpty(), "control: without sharing, the shell must not be visible")
 			return nil
 		},
 	},
@@ -174,20 +175,19 @@ func execSeenFromNginx(ctx context.Context, stage *Stage, scene Scene) (bool, er
 // judgeMutual compares how two containers see each other's start processes.
 func judgeMutual(g gomega.Gomega, fromNginx, fromShell process.Snapshot) {
 	for _, container := range startProcesses {
-		one, other := fromNginx.With(container.arguments), fromShell.With(container.arguments)
-		g.Expect(one).To(gomega.HaveLen(1), "nginx must see one start process of container %s", container.name)
-		g.Expect(other).To(gomega.HaveLen(1), "the shell must see one start process of container %s", container.name)
-		g.Expect(one[0].PID).To(gomega.Equal(other[0].PID), "the containers see the start process of %s under different pids", container.name)
-		g.Expect(one[0].StartTime).To(gomega.Equal(other[0].StartTime), "what the containers see as the start process of %s are different processes", container.name)
+		one := expectOne(g, fromNginx, "nginx must see the start process of container "+container.name, container.arguments)
+		other := expectOne(g, fromShell, "the shell must see the start process of container "+container.name, container.arguments)
+		g.Expect(one.PID).To(gomega.Equal(other.PID), "the containers see the start process of %s under different pids", container.name)
+		g.Expect(one.StartTime).To(gomega.Equal(other.StartTime), "what the containers see as the start process of %s are different processes", container.name)
 	}
 }
 
 func judgeNginxIsVisible(g gomega.Gomega, snapshot process.Snapshot) {
-	masters, workers := snapshot.With(nginxMaster), snapshot.With(nginxWorker)
-	g.Expect(masters).To(gomega.HaveLen(1), "the shell must see one nginx master")
+	master := expectOne(g, snapshot, "the shell must see the nginx master", nginxMaster)
+	workers := snapshot.With(nginxWorker)
 	g.Expect(len(workers)).To(gomega.BeNumerically(">=", 2), "the shell must see at least two nginx workers")
 	for _, worker := range workers {
-		g.Expect(worker.PPID).To(gomega.Equal(masters[0].PID), "worker %d is not the master's child", worker.PID)
+		g.Expect(worker.PPID).To(gomega.Equal(master.PID), "worker %d is not the master's child", worker.PID)
 	}
 	g.Expect(snapshot.With("sh")).NotTo(gomega.BeEmpty(), "the shell must see itself")
 }
@@ -201,9 +201,8 @@ func judgeNginxIsNotVisible(g gomega.Gomega, snapshot process.Snapshot) {
 func judgeArgumentsArePublic(g gomega.Gomega, snapshot process.Snapshot) {
 	self, _ := snapshot.PID(snapshot.Self)
 	g.Expect(self.UID).To(gomega.Equal(1000), "the look must be made as uid 1000")
-	owner := snapshot.With(ownerSleep...)
-	g.Expect(owner).To(gomega.HaveLen(1), "uid 1000 must read the arguments of root's process")
-	g.Expect(owner[0].UID).To(gomega.Equal(0), "the process looked at must be root's")
+	owner := expectOne(g, snapshot, "uid 1000 must read the arguments of root's process", ownerSleep...)
+	g.Expect(owner.UID).To(gomega.Equal(0), "the process looked at must be root's")
 }
 
 func judgeCanaryIsRead(g gomega.Gomega, environ pod.Observation) {
