@@ -52,14 +52,14 @@ node-image: bin ## build the local node image with the test images in it
 
 .PHONY: bench
 bench: bin ## time N whole runs, clusters included: min, median and max of each phase
-	@bin/setup
+	@bin/setup $(RUNTIME_FLAGS)
 	@rm -rf reports/out/bench
 	@for run in $$(seq $(N)); do $(GATE) -report-dir=reports/out/bench/$$run || exit $$?; done
 	go run ./reports/bench reports/out/bench/*/run.json
 
 .PHONY: soak
 soak: bin ## N runs of a profile on one kept cluster: their spread, and whether all are conformant (N=20 PROFILE=full)
-	@bin/setup
+	@bin/setup $(RUNTIME_FLAGS)
 	@rm -rf reports/out/soak
 	@for run in $$(seq $(N)); do echo "==> run $$run of $(N)"; \
 		$(GATE) -keep -report-dir=reports/out/soak/$$run 2>&1 | grep -E '^(phases|conformant:|nonconformant|inconclusive)'; done
