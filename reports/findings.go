@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// What an excerpt shows of a text and of a process's arguments; the whole is in the run.
-	findingOutput    = 400
-	findingArguments = 60
+	// What an excerpt shows of an observation, of a text in it and of a process's arguments; the whole is in the run.
+	findingObservation = 8 << 10
+	findingOutput      = 400
+	findingArguments   = 60
 )
 
 // Findings returns the page about the runtimes of a run, in Markdown: how each trait came out under each of them,
@@ -50,7 +51,7 @@ func Findings(run Run) []byte {
 				continue
 			}
 			shown[matrix] = findingHeading(subject)
-			page.WriteString("Callers stand on the left. Bold is what differs from Linux.\n\n" + matrix)
+			page.WriteString("Callers stand on the left. Bold is what differs from Linux; in brackets stands what forbids more than Linux does by itself.\n\n" + matrix)
 		}
 	}
 	return []byte(page.String())
@@ -145,7 +146,7 @@ func findingEvidence(outcome Result) string {
 			for at := range evidence.Processes {
 				evidence.Processes[at].Arguments = []string{shorten(strings.Join(evidence.Processes[at].Arguments, " "), findingArguments)}
 			}
-			if shown := evidenceText(evidence, findingOutput); shown != "" {
+			if shown := evidenceText(evidence, findingObservation); shown != "" {
 				fmt.Fprintf(&text, "== %s%s\n%s", prefix, evidenceTitle(evidence), shown)
 			}
 		}
@@ -217,7 +218,11 @@ func findingCell(accesses []Access) string {
 		if byOutcome[access.Observed] == nil {
 			outcomes = append(outcomes, access.Observed)
 		}
-		byOutcome[access.Observed] = append(byOutcome[access.Observed], markdownText(access.Operation))
+		operation := access.Operation
+		if access.Narrowed != "" {
+			operation += " (" + access.Narrowed + ")"
+		}
+		byOutcome[access.Observed] = append(byOutcome[access.Observed], markdownText(operation))
 	}
 	if len(outcomes) == 1 && len(differing) == 0 {
 		return "all " + markdownText(outcomes[0])

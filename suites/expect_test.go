@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sharedpid/fixtures/runtimes"
 	"sharedpid/reports"
 )
 
@@ -85,6 +86,39 @@ func TestVersionRange(t *testing.T) {
 		}
 		if got := versions.hold(actual); got != holds {
 			t.Errorf("%q holds for 1.21: %t, want %t", text, got, holds)
+		}
+	}
+}
+
+const (
+	shippedList  = "../fixtures/runtimes/deviations.yaml"
+	findingsPage = "../fixtures/runtimes/FINDINGS.md"
+)
+
+// TestFindingsPageIsCurrent holds the page to the list: what a run finds anew only a run can show.
+func TestFindingsPageIsCurrent(t *testing.T) {
+	list, err := readDeviations(shippedList, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(findingsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range list {
+		if strings.Count(string(page), reports.FindingText(entry.Deviation)) != 1 {
+			t.Errorf("%s does not say of %s what the list does; run: make runtimes findings", findingsPage, entry.Trait)
+		}
+		if entry.Consequence == "" {
+			t.Errorf("%s: %s of %s lacks its consequence", shippedList, entry.Trait, entry.Runtime)
+		}
+	}
+	if shown := strings.Count(string(page), "\nInstead: "); shown != len(list) {
+		t.Errorf("%s shows %d deviations, the list has %d; run: make runtimes findings", findingsPage, shown, len(list))
+	}
+	for _, runtime := range runtimes.Names() {
+		if !strings.Contains(string(page), "\n## "+runtime+" ") {
+			t.Errorf("%s does not show %s", findingsPage, runtime)
 		}
 	}
 }

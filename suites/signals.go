@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/onsi/gomega"
@@ -267,6 +268,9 @@ func signalPause(ctx context.Context, stage *Stage) (damage string, err error) {
 			return describeDamage(before, after), nil
 		}
 	}
+	stage.Record(pauseScene, reports.Evidence{
+		Title: "signals to process 1", Where: pauseScene.Name + stage.subject.suffix + "/shell", Command: strings.Join(signals, "; "), Output: err.Error(),
+	})
 	// The looking shell dies with its namespace: whether that is what happened, the kubelet will show.
 	scene, podErr := stage.Pod(ctx, pauseScene)
 	if podErr != nil {
