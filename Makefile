@@ -69,7 +69,7 @@ soak: bin ## N runs of a profile on one kept cluster: their spread, and whether 
 diff: ## what changed between two runs; fails when something got worse (OLD=a/run.json NEW=b/run.json, MARKDOWN=1)
 	@mkdir -p bin
 	@go build -o bin/diff ./reports/diff
-	@bin/diff $(if $(MARKDOWN),-markdown) "$(OLD)" "$(NEW)"
+	@bin/diff $(if $(MARKDOWN),-markdown) $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
 .PHONY: catalogue
 catalogue: ## write suites/CATALOGUE.md from the traits and suites/FAULTS.md from the faults
