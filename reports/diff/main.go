@@ -23,7 +23,9 @@ func compare(arguments []string, output, problems io.Writer) int {
 	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
 	flags.SetOutput(problems)
 	markdown := flags.Bool("markdown", false, "write Markdown for a CI system's page")
-	flags.Usage = func() { fmt.Fprintln(problems, "usage: diff [-markdown] OLD/run.json NEW/run.json, or make diff OLD=OLD/run.json NEW=NEW/run.json") }
+	flags.Usage = func() {
+		fmt.Fprintln(problems, "usage: diff [-markdown] OLD/run.json NEW/run.json, or make diff OLD=OLD/run.json NEW=NEW/run.json")
+	}
 	if flags.Parse(arguments) != nil {
 		return exitBadInput
 	}
