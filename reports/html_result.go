@@ -177,6 +177,7 @@ func htmlObservations(all []Evidence, limit int) (shown []htmlEvidence, left int
 }
 
 func newHTMLLook(evidence Evidence, limit int) htmlLook {
+	evidence = withoutDrawn(evidence)
 	output := strings.TrimRight(cutBytes(evidence.Output, limit+1), "\n")
 	if output != "" {
 		output += "\n"
@@ -190,6 +191,23 @@ func newHTMLLook(evidence Evidence, limit int) htmlLook {
 		look.Exit = strconv.Itoa(*evidence.ExitCode)
 	}
 	return look
+}
+
+// withoutDrawn keeps, of a large access matrix, what a reader has to look at: all cells are drawn, and listed with their rules.
+func withoutDrawn(evidence Evidence) Evidence {
+	const small = 16
+	if len(evidence.Access) <= small {
+		return evidence
+	}
+	all := evidence.Access
+	evidence.Access = nil
+	for _, cell := range all {
+		if cell.Observed != cell.Expected || cell.Narrowed != "" {
+			evidence.Access = append(evidence.Access, cell)
+		}
+	}
+	evidence.Output += fmt.Sprintf("%d of %d cells are as uids and capabilities say; all are drawn under \"Who may do what\".\n", len(all)-len(evidence.Access), len(all))
+	return evidence
 }
 
 // fitEscaped cuts printable text so that it takes about limit bytes once it is escaped, and says that it did.
