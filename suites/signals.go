@@ -260,7 +260,7 @@ func signalPause(ctx context.Context, stage *Stage) (damage string, err error) {
 	if err == nil {
 		for _, each := range signalled {
 			if each.ExitCode != 0 {
-				return fmt.Sprintf("%s was refused: %s", each.Command, each.Output), nil
+				return "", refused(each)
 			}
 		}
 		var after process.Snapshot
@@ -294,6 +294,12 @@ func signallable(snapshot process.Snapshot) error {
 	return nil
 }
 
+// refused says that a signal to process 1 was not sent: what it would do is not seen, and who may send it is the matter
+// of other traits.
+func refused(signal pod.Observation) error {
+	return fmt.Errorf("%s was refused: %s", signal.Command, quote(signal.Output))
+}
+
 // describeDamage says how process 1 is another than before, empty when it is not.
 func describeDamage(before, after process.Snapshot) string {
 	old, _ := before.PID(1)
@@ -325,7 +331,10 @@ func terminatePause(ctx context.Context, stage *Stage, scene Scene, wanted func(
 		return before, false, err
 	}
 	// The shell that sends the signal dies with its namespace, so that its exec may or may not end well.
-	_, _ = created.Look(ctx, "shell", "kill -TERM 1")
+	sent, err := created.Look(ctx, "shell", "kill -TERM 1")
+	if err == nil && sent[0].ExitCode != 0 {
+		return before, false, refused(sent[0])
+	}
 	reached, err = settled(ctx, stage, scene, created, wanted)
 	return before, reached, err
 }
@@ -371,7 +380,10 @@ func nginxEndsAlone(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 		if err != nil {
 			return nil, err
 		}
-		_, _ = created.Look(ctx, "nginx", "kill -TERM 1")
+		// The signal may end the look before it is answered.
+		if sent, err := created.Look(ctx, "nginx", "kill -TERM 1"); err == nil && sent[0].ExitCode != 0 {
+			return nil, refused(sent[0])
+		}
 		var last *corev1.Pod
 		err = created.Wait(ctx, "nginx to be restarted", settling, func(status *corev1.Pod) bool {
 			last = status

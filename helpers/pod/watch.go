@@ -16,12 +16,13 @@ import (
 type Watch struct {
 	mutex   sync.Mutex
 	pods    map[string]*corev1.Pod // by name; nil for one that was there and is gone
+	last    map[string]*corev1.Pod // by name, as last seen, those that are gone as well
 	changed chan struct{}          // closed and replaced at every change
 }
 
 // Watch watches the Pods of a namespace until ctx ends. It returns once it has seen what is there.
 func (client *Client) Watch(ctx context.Context, namespace string) (*Watch, error) {
-	watch := &Watch{pods: map[string]*corev1.Pod{}, changed: make(chan struct{})}
+	watch := &Watch{pods: map[string]*corev1.Pod{}, last: map[string]*corev1.Pod{}, changed: make(chan struct{})}
 	// The list is asked for first, for its error: the informer only logs what goes wrong.
 	if _, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		return nil, fmt.Errorf("watch Pods of namespace %s: %w", namespace, err)
@@ -48,11 +49,11 @@ func (client *Client) Watch(ctx context.Context, namespace string) (*Watch, erro
 }
 
 func (watch *Watch) set(pod *corev1.Pod) {
-	watch.change(func() { watch.pods[pod.Name] = pod })
+	watch.change(func() { watch.pods[pod.Name], watch.last[pod.Name] = pod, pod })
 }
 
 func (watch *Watch) remove(pod *corev1.Pod) {
-	watch.change(func() { watch.pods[pod.Name] = nil })
+	watch.change(func() { watch.pods[pod.Name], watch.last[pod.Name] = nil, pod })
 }
 
 func (watch *Watch) change(change func()) {
@@ -70,4 +71,11 @@ func (watch *Watch) state(name string) (pod *corev1.Pod, seen bool, changed <-ch
 	defer watch.mutex.Unlock()
 	pod, seen = watch.pods[name]
 	return pod, seen, watch.changed
+}
+
+// Last returns the Pod as it was last seen, also after it is gone: a wait may miss the states before its end.
+func (pod *Pod) Last() *corev1.Pod {
+	pod.watch.mutex.Lock()
+	defer pod.watch.mutex.Unlock()
+	return pod.watch.last[pod.Name]
 }
