@@ -298,9 +298,13 @@ func orphan(ctx context.Context, stage *Stage, scene Scene, patience time.Durati
 		return adopted, "", fmt.Errorf("the orphan is process %d, started was %s", adopted.PID, number)
 	}
 	// Waiting is done where a look costs nothing: until the process is gone, or the patience is over.
-	waiting := fmt.Sprintf("kill -KILL %[1]s; for tenth in $(seq %[2]d); do [ -d /proc/%[1]s ] || break; sleep 0.1; done", number, patience/(100*time.Millisecond))
-	if _, err := stage.Look(ctx, scene, "owner", "the orphan ended", waiting); err != nil {
+	waiting := fmt.Sprintf("kill -KILL %[1]s || exit 1; for tenth in $(seq %[2]d); do [ -d /proc/%[1]s ] || break; sleep 0.1; done", number, patience/(100*time.Millisecond))
+	ended, err := stage.Look(ctx, scene, "owner", "the orphan ended", waiting)
+	if err != nil {
 		return adopted, "", err
+	}
+	if ended[0].ExitCode != 0 {
+		return adopted, "", fmt.Errorf("the orphan could not be ended: %s", quote(ended[0].Output))
 	}
 	snapshot, err := stage.Processes(ctx, scene, "owner", "processes after the orphan ended")
 	if found, there := snapshot.PID(adopted.PID); there && found.StartTime == adopted.StartTime {
@@ -419,10 +423,21 @@ func checkPromptDeletion(ctx context.Context, stage *Stage, g gomega.Gomega) err
 	if err := hooked.Delete(ctx); err != nil {
 		return err
 	}
-	gone := func(deleted *pod.Pod) bool {
-		return deleted.Wait(ctx, "the Pod to be gone", promptly, func(status *corev1.Pod) bool { return status == nil }) == nil
+	gone := func(deleted *pod.Pod) (bool, error) {
+		err := deleted.Wait(ctx, "the Pod to be gone", promptly, func(status *corev1.Pod) bool { return status == nil })
+		if err != nil && !pod.OutOfTime(err) {
+			return false, err
+		}
+		return err == nil, nil
 	}
-	streamGone, hookGone := gone(open), gone(hooked)
+	streamGone, err := gone(open)
+	if err != nil {
+		return err
+	}
+	hookGone, err := gone(hooked)
+	if err != nil {
+		return err
+	}
 	took := time.Since(deleted)
 	var streamEnded bool
 	select {

@@ -276,7 +276,7 @@ func signalPause(ctx context.Context, stage *Stage) (damage string, err error) {
 	if podErr != nil {
 		return "", podErr
 	}
-	waitErr := scene.Wait(ctx, "a restart after the signals", settling, func(status *corev1.Pod) bool {
+	waitErr := scene.WaitOut(ctx, "a restart after the signals", settling, func(status *corev1.Pod) bool {
 		return status != nil && (pod.Container(status, "shell").RestartCount > 0 || pod.Container(status, "nginx").RestartCount > 0)
 	})
 	if waitErr == nil {
@@ -342,9 +342,9 @@ func terminatePause(ctx context.Context, stage *Stage, scene Scene, wanted func(
 // settled waits until the Pod is as wanted and records its state and events. Being out of time is no error: what
 // is there then is judged.
 func settled(ctx context.Context, stage *Stage, scene Scene, created *pod.Pod, wanted func(*corev1.Pod) bool) (bool, error) {
-	err := created.Wait(ctx, "the kubelet to act", settling, func(status *corev1.Pod) bool { return status != nil && wanted(status) })
+	err := created.WaitOut(ctx, "the kubelet to act", settling, func(status *corev1.Pod) bool { return status != nil && wanted(status) })
 	stage.Record(scene, reports.Evidence{Title: "the Pod afterwards", Where: "API", Command: "kubectl get pod", Output: created.Diagnose(ctx)})
-	if err != nil && ctx.Err() != nil {
+	if err != nil && !pod.OutOfTime(err) {
 		return false, err
 	}
 	return err == nil, nil
@@ -385,7 +385,7 @@ func nginxEndsAlone(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			return nil, refused(sent[0])
 		}
 		var last *corev1.Pod
-		err = created.Wait(ctx, "nginx to be restarted", settling, func(status *corev1.Pod) bool {
+		err = created.WaitOut(ctx, "nginx to be restarted", settling, func(status *corev1.Pod) bool {
 			last = status
 			return status != nil && restartedAll(status, "nginx")
 		})

@@ -200,9 +200,9 @@ func judgeNginxIsNotVisible(g gomega.Gomega, snapshot process.Snapshot) {
 
 func judgeArgumentsArePublic(g gomega.Gomega, snapshot process.Snapshot) {
 	self, _ := snapshot.PID(snapshot.Self)
-	g.Expect(self.UID).To(gomega.Equal(1000), "the look must be made as uid 1000")
+	g.Expect(self.UID).To(gomega.Equal(1000), "control: the look must be made as uid 1000")
 	owner := expectOne(g, snapshot, "uid 1000 must read the arguments of root's process", ownerSleep...)
-	g.Expect(owner.UID).To(gomega.Equal(0), "the process looked at must be root's")
+	g.Expect(owner.UID).To(gomega.Equal(0), "control: the process looked at must be root's")
 }
 
 func judgeCanaryIsRead(g gomega.Gomega, environ pod.Observation) {

@@ -3,7 +3,6 @@ package pod
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,7 +96,28 @@ func (pod *Pod) ContainerIDs() map[string]string {
 // waited for, the last state seen, and what the events say of a sandbox that does not come up. A Pod that can
 // never run (image, configuration, runtime handler) ends the wait at once.
 func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not within %s", timeout))
+	return pod.wait(ctx, what, timeout, done, hopeless)
+}
+
+// WaitOut is Wait after a container or the sandbox was ended on purpose: containers may then fail to start once or
+// twice, in a sandbox that the kubelet does not know to be gone, and come up in the end.
+func (pod *Pod) WaitOut(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool) error {
+	return pod.wait(ctx, what, timeout, done, func(*corev1.Pod) error { return nil })
+}
+
+// notWithin is the error of a wait whose time was over.
+type notWithin time.Duration
+
+func (timeout notWithin) Error() string { return "not within " + time.Duration(timeout).String() }
+
+// OutOfTime tells whether a wait ended because what was waited for did not come in time, on a node that is ready.
+func OutOfTime(err error) bool {
+	var timeout notWithin
+	return errors.As(err, &timeout)
+}
+
+func (pod *Pod) wait(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool, hopeless func(*corev1.Pod) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, notWithin(timeout))
 	defer cancel()
 	// What keeps a sandbox from coming up is found in events only.
 	events := time.NewTicker(2 * time.Second)
@@ -123,8 +143,11 @@ func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, do
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 				defer cancel()
 				err = context.Cause(ctx)
-				if why := cmp.Or(pod.sandboxError(late, status), pod.nodeError(late, status)); why != nil {
+				if why := pod.sandboxError(late, status); why != nil {
 					err = fmt.Errorf("%w: %w", err, why)
+				}
+				if lost := pod.nodeError(late, status); lost != nil {
+					err = lost
 				}
 			}
 		}

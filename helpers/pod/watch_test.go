@@ -19,7 +19,9 @@ func watched(t *testing.T) (*Client, *Pod) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	created, err := client.Create(t.Context(), watch, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "run", Name: "pod"}})
+	created, err := client.Create(t.Context(), watch, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "run", Name: "pod"}, Spec: corev1.PodSpec{NodeName: "node"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,5 +114,40 @@ func TestWaitSaysWhyASandboxDoesNotComeUp(t *testing.T) {
 	}
 	if err := created.WaitRunning(t.Context(), "c"); err == nil || !strings.Contains(err.Error(), "no runtime for") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+func TestWaitTellsBeingOutOfTimeFromALostNode(t *testing.T) {
+	never := func(*corev1.Pod) bool { return false }
+	client, created := watched(t)
+	update(t, client, running)
+	if err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, never); !OutOfTime(err) {
+		t.Errorf("not out of time: %v", err)
+	}
+	if _, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "node"},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, never); OutOfTime(err) || !strings.Contains(err.Error(), "node node is not ready") {
+		t.Errorf("the node is lost, error is %v", err)
+	}
+}
+
+func TestWaitOutOutlastsAContainerThatFailsToStart(t *testing.T) {
+	client, created := watched(t)
+	update(t, client, func(status *corev1.PodStatus) {
+		status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "RunContainerError"}}}}
+	})
+	runs := func(status *corev1.Pod) bool { return status != nil && Container(status, "c").State.Running != nil }
+	if err := created.Wait(t.Context(), "c to run", time.Minute, runs); err == nil || OutOfTime(err) {
+		t.Errorf("Wait must give up at once: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- created.WaitOut(t.Context(), "c to run", time.Minute, runs) }()
+	update(t, client, running)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
