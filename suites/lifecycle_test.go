@@ -54,6 +54,8 @@ func TestJudgeNothingLeft(t *testing.T) {
 	expectVerdict(t, reports.Nonconformant, judge(before))
 	// Another process may have the pid of one that is gone.
 	expectVerdict(t, reports.Conformant, judge(changed(before, func(each *process.Process) { each.StartTime += 100 })))
+	// A zombie lives no more.
+	expectVerdict(t, reports.Conformant, judge(changed(before, func(each *process.Process) { each.State = "Z" })))
 	// What was never there cannot be left.
 	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNothingLeft(g, before, before, []string{"sleep", "1"}) })
 }
