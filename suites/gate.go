@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +48,10 @@ type gate struct {
 
 	mutex sync.Mutex // guards run
 	run   reports.Run
+
+	asked   atomic.Int64 // how often reports were asked for
+	writing sync.Mutex   // held while they are written, and guards served
+	served  int64        // how many of those who asked are served
 
 	configuration *rest.Config
 	engine        *engine.Engine // nil on an existing cluster, like the next
@@ -365,12 +370,23 @@ func (g *gate) add(result reports.Result) error {
 	return g.write()
 }
 
+// write leaves reports of all that is known when it is called. Of those who wait for their turn one writes for all, since the reports
+// of many subjects may take longer than their traits.
 func (g *gate) write() error {
+	asked := g.asked.Add(1)
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	if g.served >= asked {
+		return nil
+	}
+	g.served = g.asked.Load()
 	g.mutex.Lock()
-	defer g.mutex.Unlock()
 	g.run.Seconds = time.Since(g.run.Start).Seconds()
 	g.run.PeakMemoryBytes = peakMemory()
-	return reports.Write(g.options.ReportDirectory, g.run)
+	run := g.run
+	run.Subjects = slices.Clone(run.Subjects) // more is learned of them as they are looked at
+	g.mutex.Unlock()
+	return reports.Write(g.options.ReportDirectory, run)
 }
 
 // peakMemory is the largest resident set of this process so far, in bytes; see getrusage(2).
