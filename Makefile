@@ -8,7 +8,7 @@ ARGS ?=
 RUNTIMES ?=
 comma := ,
 RUNTIME_FLAGS = $(foreach runtime,$(subst $(comma), ,$(RUNTIMES)),-runtime=$(runtime))
-GATE = bin/sharedpid -test.run='^TestConformance$$' -test.timeout=30m -profile=$(PROFILE) \
+GATE = bin/sharedpid -test.timeout=30m -profile=$(PROFILE) \
 	$(RUNTIME_FLAGS) $(if $(REPORT_DIR),-report-dir=$(REPORT_DIR)) $(if $(KEEP),-keep) $(ARGS)
 
 .PHONY: help
@@ -34,12 +34,12 @@ RACE := $(if $(shell command -v gcc),-race)
 
 .PHONY: test
 test: ## run the project's own tests; no cluster is needed
-	go test $(RACE) -skip '^TestConformance$$' ./...
+	go test $(RACE) -skip '^Test(Conformance|Faults)$$' ./...
 
 .PHONY: faults
 faults: bin ## prove that the gate bites: every faulty runtime turns exactly the traits that it breaks (FAULT=all)
 	@bin/setup $(SETUP_ARGS)
-	bin/sharedpid -test.run='^TestFaults$$' -test.v=false -test.timeout=30m -profile=core -fault=$(FAULT) -cluster-name=sharedpid-faults \
+	bin/sharedpid -test.timeout=30m -profile=core -fault=$(FAULT) -cluster-name=sharedpid-faults \
 		-report-dir=$(or $(REPORT_DIR),reports/out/faults) $(ARGS)
 
 .PHONY: list

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"text/tabwriter"
 )
@@ -28,6 +29,13 @@ func TestMain(m *testing.M) {
 	case options.List:
 		list()
 		os.Exit(0)
+	}
+	// Run as a command and not by go test, the binary is the gate: the project's own tests are not what a user wants.
+	if chosen := flag.Lookup("test.run"); chosen.Value.String() == "" && !strings.HasSuffix(os.Args[0], ".test") {
+		chosen.Value.Set("^TestConformance$")
+		if len(options.Faults) > 0 {
+			chosen.Value.Set("^TestFaults$")
+		}
 	}
 	code := m.Run()
 	if exitCode != 0 {

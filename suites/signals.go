@@ -285,11 +285,12 @@ func signalPause(ctx context.Context, stage *Stage) (damage string, err error) {
 	return "", err
 }
 
-// signallable says why process 1 must not be sent signals: what is not a Pod's pause may be the node's own init.
+// signallable says why process 1 is sent no signals, so that what they do is not seen: what is not a Pod's pause may be
+// the node's own init. That it is pause is the matter of namespace/pause-is-pid-1.
 func signallable(snapshot process.Snapshot) error {
 	first, found := snapshot.PID(1)
 	if !found || len(first.Arguments) == 0 || !slices.Contains(pauseNames, path.Base(first.Arguments[0])) {
-		return absent(fmt.Sprintf("process 1 is %q and not the Pod's pause: no signal is sent to it", first.Arguments))
+		return fmt.Errorf("process 1 is %q and not the Pod's pause: no signal is sent to it", first.Arguments)
 	}
 	return nil
 }
