@@ -50,11 +50,11 @@ func writeTerminalTable(text *strings.Builder, known []Subject, outcomes []Resul
 	if len(outcomes) == 0 {
 		return
 	}
+	several := severalSubjects(outcomes)
 	if wantsGrid(outcomes) {
 		writeTerminalGrid(text, known, outcomes, paint)
 		outcomes = slices.DeleteFunc(slices.Clone(outcomes), func(outcome Result) bool { return outcome.Verdict == Conformant })
 	}
-	several := severalSubjects(outcomes)
 	var traits, subjects int
 	for _, outcome := range outcomes {
 		traits = max(traits, utf8.RuneCountInString(oneLine(outcome.Trait)))
