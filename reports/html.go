@@ -97,7 +97,7 @@ func writeHTML(run Run) ([]byte, error) {
 	page.Claims = htmlClaims(outcomes, page.Results)
 	page.Trees = htmlReloads(outcomes)
 	page.Access = accessMaps(outcomes)
-	page.Grid = newHTMLGrid(outcomes, page.Results)
+	page.Grid = newHTMLGrid(run.Subjects, outcomes, page.Results)
 	page.Timeline = newTimeline(run, outcomes)
 	page.Filters = filters.shown()
 	page.Style = template.CSS(htmlStyle + filters.rules())

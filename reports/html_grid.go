@@ -1,7 +1,5 @@
 package reports
 
-import "slices"
-
 // htmlGrid is traits by subjects.
 type htmlGrid struct {
 	Subjects []string
@@ -19,20 +17,13 @@ type htmlGridCell struct {
 	Verdict Verdict
 }
 
-// newHTMLGrid is nil for a single subject: the list shows as much. Results are in the order of the outcomes.
-func newHTMLGrid(outcomes []Result, results []htmlResult) *htmlGrid {
+// newHTMLGrid is nil for a single subject: the list shows as much. Subjects stand in the run's order, results in that of the outcomes.
+func newHTMLGrid(known []Subject, outcomes []Result, results []htmlResult) *htmlGrid {
 	if !severalSubjects(outcomes) {
 		return nil
 	}
 	columns := map[string]int{}
-	var subjects []string
-	for _, outcome := range outcomes {
-		if _, found := columns[outcome.Subject]; !found {
-			columns[outcome.Subject] = 0
-			subjects = append(subjects, outcome.Subject)
-		}
-	}
-	slices.Sort(subjects)
+	subjects := subjectColumns(known, outcomes)
 	grid := &htmlGrid{}
 	for i, subject := range subjects {
 		columns[subject] = i

@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -94,7 +93,11 @@ func newTimeline(run Run, outcomes []Result) *timeline {
 
 // drawSubjects gives each subject a row for all its results.
 func (drawn *timeline) drawSubjects(run Run, ran []Result, length float64) {
-	slices.SortStableFunc(ran, func(a, b Result) int { return cmp.Compare(a.Subject, b.Subject) })
+	places := map[string]int{}
+	for i, subject := range subjectColumns(run.Subjects, ran) {
+		places[subject] = i
+	}
+	slices.SortStableFunc(ran, func(a, b Result) int { return places[a.Subject] - places[b.Subject] })
 	for start := 0; start < len(ran); {
 		end := start + 1
 		for end < len(ran) && ran[end].Subject == ran[start].Subject {
