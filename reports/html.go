@@ -34,6 +34,8 @@ type htmlPage struct {
 	Reason   string
 	Ended    string // why the run ended early
 	Counts   []htmlCount
+	Failed   []htmlResult // the first few that need somebody's attention
+	More     int          // failures besides them
 	Facts    []htmlFact
 	Subjects []Subject
 	Images   []htmlFact
@@ -94,6 +96,7 @@ func writeHTML(run Run) ([]byte, error) {
 	}
 	filters := newHTMLFilters(run, outcomes)
 	page.Results = htmlResults(run, outcomes, filters)
+	page.Failed, page.More = htmlFailures(outcomes, page.Results)
 	page.Claims = htmlClaims(outcomes, page.Results)
 	page.Trees = htmlReloads(outcomes)
 	page.Access = accessMaps(outcomes)
@@ -108,6 +111,26 @@ func writeHTML(run Run) ([]byte, error) {
 	// Every text was made printable where it was taken up. Once more for the whole: no text that was forgotten there can
 	// make the file malformed, or show a reader something else than it holds.
 	return []byte(printable(content.String())), nil
+}
+
+// htmlFailures are the first few results that failed, the worst first, and how many more there are. What did not run is one
+// matter and no list of failures.
+func htmlFailures(outcomes []Result, results []htmlResult) (first []htmlResult, more int) {
+	const shown = 8
+	for _, verdict := range []Verdict{Nonconformant, Vanished, Inconclusive} {
+		for i, outcome := range outcomes {
+			if outcome.Verdict != verdict {
+				continue
+			}
+			if len(first) < shown {
+				first = append(first, results[i])
+				first[len(first)-1].Reason = shorten(results[i].Reason, markdownCell)
+			} else {
+				more++
+			}
+		}
+	}
+	return first, more
 }
 
 func htmlCounts(count map[Verdict]int) []htmlCount {

@@ -114,6 +114,25 @@ func TestHTMLShowsWhatTheRunHolds(t *testing.T) {
 	}
 }
 
+func TestHTMLBeginsWithWhatWentWrong(t *testing.T) {
+	root, _ := page(t, richSample(14))
+	var listed []string
+	for _, list := range elements(root, "ul") {
+		if attribute(list, "class") == "failures" {
+			for _, item := range elements(list, "li") {
+				listed = append(listed, strings.Join(strings.Fields(text(item)), " "))
+			}
+		}
+	}
+	if len(listed) != 9 || !strings.HasPrefix(listed[0], "nonconformant credentials/access-matrix on worker-2: uid 1000 may read root") ||
+		!strings.HasPrefix(listed[1], "vanished lifecycle/orphans-are-reaped") || listed[8] != "and 8 more" {
+		t.Errorf("what went wrong begins with %q", listed)
+	}
+	if root, _ = page(t, runOf(Conformant, "node")); strings.Contains(text(elements(root, "header")[0]), "conformant a/b") {
+		t.Error("what went well is listed as a failure")
+	}
+}
+
 func TestHTMLLinksLeadSomewhere(t *testing.T) {
 	run := richSample(3)
 	run.Results = append(run.Results, run.Results[0], Result{Trait: "A/B!", Subject: "worker-1"}, Result{Trait: "a/b", Subject: "worker 1"})
