@@ -352,11 +352,11 @@ func (reason ambiguous) Error() string { return string(reason) }
 
 // expectOne is one within an assertion: none fails with the message, and several leave the trait undecided.
 func expectOne(g gomega.Gomega, snapshot process.Snapshot, message string, arguments ...string) process.Process {
+	g.Expect(snapshot.With(arguments...)).NotTo(gomega.BeEmpty(), message)
 	found, err := one(snapshot, arguments...)
 	if reason := ambiguous(""); errors.As(err, &reason) {
 		panic(reason)
 	}
-	g.Expect(err).NotTo(gomega.HaveOccurred(), message)
 	return found
 }
 

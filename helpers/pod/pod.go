@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -283,6 +284,22 @@ func (pod *Pod) Look(ctx context.Context, container string, commands ...string) 
 	return nil, fmt.Errorf("look into %s/%s, container %s: %w", pod.Namespace, pod.Name, container, err)
 }
 
+// shellEnded is the error of a look whose shell did not come to the end of its script.
+type shellEnded struct {
+	exitCode int
+	words    string
+}
+
+func (ended shellEnded) Error() string {
+	return fmt.Sprintf("the shell ended with %d: %s", ended.exitCode, ended.words)
+}
+
+// LookKilled tells whether a look failed because SIGKILL ended its shell.
+func LookKilled(err error) bool {
+	var ended shellEnded
+	return errors.As(err, &ended) && ended.exitCode == 128+int(syscall.SIGKILL)
+}
+
 // exec runs a shell script in a container and returns its standard output.
 func (pod *Pod) exec(ctx context.Context, container, script string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -309,7 +326,7 @@ func (pod *Pod) exec(ctx context.Context, container, script string) (string, err
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
 	var exit utilexec.CodeExitError
 	if errors.As(err, &exit) {
-		return "", fmt.Errorf("the shell ended with %d: %s", exit.Code, strings.TrimSpace(stderr.String()+stdout.String()))
+		return "", shellEnded{exit.Code, strings.TrimSpace(stderr.String() + stdout.String())}
 	}
 	if ctx.Err() != nil {
 		// A cancelled stream may still write into the buffers: they are not read.

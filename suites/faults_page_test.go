@@ -1,0 +1,102 @@
+package suites
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"sharedpid/fixtures/faultyruntime"
+)
+
+var updateFaults = flag.Bool("update-faults", false, "write suites/FAULTS.md anew")
+
+// faultsPage describes every fault and which traits notice it, in Markdown, made from the code alone.
+func faultsPage(faults []faultyruntime.Fault, traits []Trait) string {
+	var page strings.Builder
+	page.WriteString("# The faults\n\nGenerated from the code by `make catalogue`; a test fails when it is not current. Change a fault, not this page.\n" +
+		"`make faults` proves on a real cluster that each fault turns exactly these traits of profile core nonconformant.\n")
+	for _, fault := range faults {
+		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n", fault.Name, fault.Sentence)
+		for _, id := range fault.Traits {
+			fmt.Fprintf(&page, "- %s\n", id)
+		}
+		if len(fault.Obscures) > 0 {
+			fmt.Fprintf(&page, "\nMay leave undecided: `%s`.\n", strings.Join(fault.Obscures, "`, `"))
+		}
+	}
+	page.WriteString("\n## Which faults each trait notices\n\n| trait | faults |\n|---|---|\n")
+	for _, trait := range traits {
+		fmt.Fprintf(&page, "| %s | %s |\n", trait.ID, strings.Join(turnedBy(faults, trait.ID), ", "))
+	}
+	return page.String()
+}
+
+// turnedBy returns the names of the faults that must turn a trait.
+func turnedBy(faults []faultyruntime.Fault, id string) []string {
+	var names []string
+	for _, fault := range faults {
+		if slices.Contains(fault.Traits, id) {
+			names = append(names, fault.Name)
+		}
+	}
+	return names
+}
+
+// coreTraits are the traits that a fault of a runtime can turn: what the API admits is no runtime's matter.
+func coreTraits(t *testing.T) []Trait {
+	t.Helper()
+	selected, err := Select(Traits(), Core, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(selected, func(trait Trait) bool { return trait.Group() == "admission" })
+}
+
+func TestFaultsPageIsCurrent(t *testing.T) {
+	const path = "FAULTS.md"
+	want := faultsPage(faultyruntime.All(), coreTraits(t))
+	if *updateFaults {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the faults say; run: make catalogue", path)
+	}
+}
+
+func TestEveryCoreTraitIsTurnedByAFault(t *testing.T) {
+	for _, trait := range coreTraits(t) {
+		if len(turnedBy(faultyruntime.All(), trait.ID)) == 0 {
+			t.Errorf("no fault turns %s: nothing proves that it can fail", trait.ID)
+		}
+	}
+}
+
+func TestFaultsNameTraits(t *testing.T) {
+	known := coreTraits(t)
+	names := map[string]bool{}
+	for _, fault := range faultyruntime.All() {
+		if names[fault.Name] || fault.Sentence == "" || len(fault.Traits) == 0 {
+			t.Errorf("fault %q must have a name of its own, a sentence and traits that it turns", fault.Name)
+		}
+		names[fault.Name] = true
+		for _, id := range fault.Traits {
+			if !slices.ContainsFunc(known, func(trait Trait) bool { return trait.ID == id }) {
+				t.Errorf("fault %s names %q, which is no trait that it can turn", fault.Name, id)
+			}
+		}
+		for _, pattern := range fault.Obscures {
+			if !slices.ContainsFunc(known, func(trait Trait) bool { return matches(pattern, trait.ID) }) {
+				t.Errorf("fault %s may leave %q undecided, which is no trait", fault.Name, pattern)
+			}
+		}
+	}
+}
