@@ -119,6 +119,7 @@ func runFaults(t *testing.T, faults []faultyruntime.Fault) ([]faultOutcome, erro
 	}
 	faulty.RuntimeClasses = faulty.Handlers.Names()
 	g := newGate(faulty, os.Stderr)
+	g.reportLast = true
 	t.Cleanup(g.cleanUp)
 	var mutex sync.Mutex
 	effects := map[string]string{}

@@ -60,6 +60,8 @@ type gate struct {
 	scenes        *scenes // nil before there are Pods and after they are removed
 	// looked is called when a subject's traits are decided and its Pods are still there, nil for nothing.
 	looked func(ctx context.Context, subject subject)
+	// reportLast leaves the reports to the end: those of a thousand results cost more than deciding them.
+	reportLast bool
 }
 
 // Conform obtains a cluster, decides the selected traits as features of the test, leaves reports, and cleans up.
@@ -367,6 +369,9 @@ func (g *gate) add(result reports.Result) error {
 		under = " on " + result.Subject
 	}
 	g.printer.Printf("    [%d/%d] %s%s %s%s (%.1f s, %d requests)", done, len(g.run.Plan), result.Trait, under, result.Verdict, beside, result.Seconds, result.Requests)
+	if g.reportLast {
+		return nil
+	}
 	return g.write()
 }
 

@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 
 	"github.com/onsi/gomega"
@@ -96,20 +97,21 @@ var joinerTraits = []Trait{
 			{"", "the runtime starts ephemeral containers in a namespace of their own", "compare the pid namespaces in the containers' config.json on the node"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := attach(ctx, stage, ephemeralScene)
+			joined, alone := newDebuggers(), newDebuggers()
+			shared, err := attach(ctx, stage, ephemeralScene, joined)
 			if err != nil {
 				return err
 			}
-			unshared, err := attach(ctx, stage, ephemeralUnsharedScene)
+			unshared, err := attach(ctx, stage, ephemeralUnsharedScene, alone)
 			if err != nil {
 				return err
 			}
-			for _, container := range debuggers {
-				judgePauseIsFirst(g, shared[container.Name], container.Command...)
-				expectOne(g, shared[container.Name], "ephemeral container "+container.Name+" must see nginx", nginxMaster)
-				g.Expect(shared[container.Name].With("sh")).NotTo(gomega.BeEmpty(), "ephemeral container %s must see the shell", container.Name)
+			for i, container := range joined {
+				judgePauseIsFirst(g, shared[i], container.Command...)
+				expectOne(g, shared[i], "ephemeral container "+container.Name+" must see nginx", nginxMaster)
+				g.Expect(shared[i].With("sh")).NotTo(gomega.BeEmpty(), "ephemeral container %s must see the shell", container.Name)
 			}
-			judgeDebuggers(g, unshared)
+			judgeDebuggers(g, alone[0].Command, unshared[0], unshared[1])
 			return nil
 		},
 	},
@@ -157,44 +159,51 @@ func baseName(commandLine string) string {
 	return program[strings.LastIndex(program, "/")+1:]
 }
 
-// debuggers are the ephemeral containers, by whether they name a target.
-var debuggers = []struct {
-	corev1.EphemeralContainerCommon
-	target string
-}{
-	{corev1.EphemeralContainerCommon{Name: "untargeted", Command: []string{"sleep", "1000130"}}, ""},
-	{corev1.EphemeralContainerCommon{Name: "targeted", Command: []string{"sleep", "1000131"}}, "nginx"},
+// newDebuggers returns two ephemeral containers, one without a target and one with, that start processes of arguments of
+// their own.
+func newDebuggers() []corev1.EphemeralContainer {
+	var all []corev1.EphemeralContainer
+	for _, each := range []struct{ name, target string }{{"untargeted", ""}, {"targeted", "nginx"}} {
+		all = append(all, corev1.EphemeralContainer{TargetContainerName: each.target, EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+			Name: each.name, Command: newSleep(), ImagePullPolicy: corev1.PullIfNotPresent,
+			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+		}})
+	}
+	return all
 }
 
+// newSleep returns the arguments of a process that is found by them among those of other Pods as well.
+func newSleep() []string { return []string{"sleep", fmt.Sprint(1_100_000 + rand.IntN(800_000))} }
+
 // attach adds the ephemeral containers to a Pod and returns what each sees.
-func attach(ctx context.Context, stage *Stage, scene Scene) (map[string]process.Snapshot, error) {
+func attach(ctx context.Context, stage *Stage, scene Scene, containers []corev1.EphemeralContainer) ([]process.Snapshot, error) {
 	created, err := stage.Pod(ctx, scene, "nginx", "shell")
 	if err != nil {
 		return nil, err
 	}
-	var added []corev1.EphemeralContainer
-	for _, container := range debuggers {
-		common := container.EphemeralContainerCommon
-		common.Image, common.TerminationMessagePolicy = stage.scenes.image("busybox:1.37.0"), corev1.TerminationMessageReadFile
-		common.ImagePullPolicy = corev1.PullIfNotPresent
-		added = append(added, corev1.EphemeralContainer{EphemeralContainerCommon: common, TargetContainerName: container.target})
+	for i := range containers {
+		containers[i].Image = stage.scenes.image("busybox:1.37.0")
 	}
-	if err := created.AddEphemeral(ctx, added...); err != nil {
+	if err := created.AddEphemeral(ctx, containers...); err != nil {
 		return nil, err
 	}
-	seen := map[string]process.Snapshot{}
-	for _, container := range debuggers {
-		if seen[container.Name], err = stage.Await(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name, container.Command); err != nil {
+	var all []process.Snapshot
+	for _, container := range containers {
+		seen, err := stage.Await(ctx, scene, container.Name, "processes seen from ephemeral container "+container.Name, container.Command)
+		if err != nil {
 			return nil, err
 		}
+		all = append(all, seen)
 	}
-	return seen, nil
+	return all, nil
 }
 
-func judgeDebuggers(g gomega.Gomega, unshared map[string]process.Snapshot) {
-	first, _ := unshared["untargeted"].PID(1)
-	g.Expect(first.Arguments).To(gomega.Equal([]string{"sleep", "1000130"}), "control: without sharing and without a target, the ephemeral container must be isolated")
-	first, _ = unshared["targeted"].PID(1)
+// judgeDebuggers takes the start process of the ephemeral container without a target, and what it and the one with a
+// target see in a Pod that does not share.
+func judgeDebuggers(g gomega.Gomega, own []string, untargeted, targeted process.Snapshot) {
+	first, _ := untargeted.PID(1)
+	g.Expect(first.Arguments).To(gomega.Equal(own), "control: without sharing and without a target, the ephemeral container must be isolated")
+	first, _ = targeted.PID(1)
 	g.Expect(first.Arguments).To(gomega.Equal([]string{nginxMaster}), "without sharing, an ephemeral container must see its target as process 1")
-	g.Expect(unshared["targeted"].With("sh")).To(gomega.BeEmpty(), "without sharing, an ephemeral container must not see others than its target")
+	g.Expect(targeted.With("sh")).To(gomega.BeEmpty(), "without sharing, an ephemeral container must not see others than its target")
 }

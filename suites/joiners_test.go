@@ -28,7 +28,7 @@ func TestJudgeInitContainer(t *testing.T) {
 func TestJudgeDebuggers(t *testing.T) {
 	judge := func(untargeted, targeted process.Snapshot) func(gomega.Gomega) {
 		return func(g gomega.Gomega) {
-			judgeDebuggers(g, map[string]process.Snapshot{"untargeted": untargeted, "targeted": targeted})
+			judgeDebuggers(g, []string{"sleep", "1000130"}, untargeted, targeted)
 		}
 	}
 	own, target := alone("sleep", "1000130"), alone(nginxMaster)

@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -291,8 +290,7 @@ func identities(processes []process.Process) []identity {
 // orphan starts a process whose parent ends at once. It returns the process as it is adopted, and its state after it
 // ended, empty when it is gone as it should be.
 func orphan(ctx context.Context, stage *Stage, scene Scene, patience time.Duration) (adopted process.Process, left string, err error) {
-	// Its number is its own, so that it is found among other Pods' as well.
-	arguments := []string{"sleep", fmt.Sprint(1_100_000 + rand.IntN(800_000))}
+	arguments := newSleep()
 	started, err := stage.Look(ctx, scene, "owner", "an orphan started", strings.Join(arguments, " ")+" </dev/null >/dev/null 2>&1 & echo $!")
 	if err != nil {
 		return adopted, "", err
