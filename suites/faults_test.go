@@ -149,40 +149,42 @@ func runFaults(t *testing.T, faults []faultyruntime.Fault) ([]faultOutcome, erro
 	for _, phase := range g.run.Phases {
 		g.printer.Printf("%s: %.1f s", phase.Name, phase.Seconds)
 	}
-	outcomes := []faultOutcome{outcomeOf(faultyruntime.Fault{Name: faultyruntime.Healthy, Sentence: "Nothing: the runtime hands over to runc."}, "", g.run.Results)}
+	outcomes := []faultOutcome{outcomeOf(faultyruntime.Fault{Name: faultyruntime.Healthy, Sentence: "Nothing: the runtime hands over to runc."}, "", faulty.Selected, g.run.Results)}
 	for _, fault := range faults {
-		outcomes = append(outcomes, outcomeOf(fault, effects[fault.Name], g.run.Results))
+		outcomes = append(outcomes, outcomeOf(fault, effects[fault.Name], faulty.Selected, g.run.Results))
 	}
 	return outcomes, nil
 }
 
-// outcomeOf compares what was decided under a fault with what it must turn. A result that is missing counts as undecided.
-func outcomeOf(fault faultyruntime.Fault, noEffect string, results []reports.Result) faultOutcome {
+// outcomeOf compares what was decided under a fault with what it must turn. A trait without a result counts as undecided.
+func outcomeOf(fault faultyruntime.Fault, noEffect string, traits []Trait, results []reports.Result) faultOutcome {
 	outcome := faultOutcome{Fault: fault.Name, Sentence: fault.Sentence, NoEffect: noEffect, Turned: []string{}, Undecided: []string{}}
+	verdicts := map[string]reports.Verdict{}
 	for _, result := range results {
-		if _, class, _ := strings.Cut(result.Subject, "/"); class != fault.Name {
-			continue
+		if _, class, _ := strings.Cut(result.Subject, "/"); class == fault.Name {
+			verdicts[result.Trait] = result.Verdict
 		}
-		must := slices.Contains(fault.Traits, result.Trait)
-		switch result.Verdict {
+	}
+	for _, trait := range traits {
+		must := slices.Contains(fault.Traits, trait.ID)
+		obscured := slices.ContainsFunc(fault.Obscures, func(pattern string) bool { return matches(pattern, trait.ID) })
+		switch verdicts[trait.ID] {
 		case reports.Nonconformant:
-			outcome.Turned = append(outcome.Turned, result.Trait)
+			outcome.Turned = append(outcome.Turned, trait.ID)
 			if !must {
-				outcome.Blamed = append(outcome.Blamed, result.Trait)
+				outcome.Blamed = append(outcome.Blamed, trait.ID)
 			}
 			continue
-		case reports.Inconclusive:
-			outcome.Undecided = append(outcome.Undecided, result.Trait)
-			if !must && !slices.ContainsFunc(fault.Obscures, func(pattern string) bool { return matches(pattern, result.Trait) }) {
-				outcome.Blamed = append(outcome.Blamed, result.Trait)
+		case reports.Conformant, reports.Unsupported:
+		default:
+			outcome.Undecided = append(outcome.Undecided, trait.ID)
+			if !must && !obscured {
+				outcome.Blamed = append(outcome.Blamed, trait.ID)
 			}
 		}
 		if must {
-			outcome.Missed = append(outcome.Missed, result.Trait)
+			outcome.Missed = append(outcome.Missed, trait.ID)
 		}
-	}
-	for _, list := range [][]string{outcome.Turned, outcome.Undecided, outcome.Missed, outcome.Blamed} {
-		slices.Sort(list)
 	}
 	return outcome
 }
