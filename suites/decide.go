@@ -37,39 +37,62 @@ func newDecisions(plan []reports.Planned) decisions {
 // podsAtOnce is how many Pods a run has on one node: a kubelet takes 110 by default, and the cluster has some of its own.
 const podsAtOnce = 96
 
-// subjectsAtOnce is how many subjects of one node have Pods at the same time. More than a few only wait for one another.
-func subjectsAtOnce(traits []Trait) int {
-	const most = 3
+// room is for how many subjects a node has room at the same time.
+func room(traits []Trait) int {
 	scenes := map[string]bool{}
 	for _, trait := range traits {
 		for _, scene := range trait.Scenes {
 			scenes[scene.Name] = true
 		}
 	}
-	return max(1, min(most, podsAtOnce/max(1, len(scenes))))
+	return max(1, podsAtOnce/max(1, len(scenes)))
+}
+
+// subjectsAtOnce is how many subjects are decided at the same time on a node with room for so many: one for each two
+// cores, which it keeps busy. More than a few only wait for one another.
+func subjectsAtOnce(room, cores int) int {
+	const most = 3
+	return max(1, min(most, room, cores/2))
+}
+
+// crowd is the subjects of one node.
+type crowd struct {
+	count int
+	// places are held by those that have Pods, busy by those that keep the cores busy: the next one begins while the last
+	// traits of the one before wait for the kubelet, and its Pods are deleted.
+	places, busy *turns
 }
 
 // decideAll decides every trait on every subject. The subjects of a node come one after another, some side by side;
-// the Pods of one that is done make room for those of the next.
+// the Pods of one that is done make room for those of a later one.
 func (g *gate) decideAll(ctx context.Context, all decisions) {
 	ordered := inOrderOfCost(g.options.Selected)
-	atOnce := subjectsAtOnce(ordered)
-	nodes := map[string]*turns{}
+	room := room(ordered)
+	nodes := map[string]*crowd{}
 	for _, subject := range g.subjects {
-		nodes[subject.Node] = newTurns(atOnce)
+		if nodes[subject.Node] == nil {
+			nodes[subject.Node] = &crowd{places: newTurns(room), busy: newTurns(subjectsAtOnce(room, subject.cores))}
+		}
+		nodes[subject.Node].count++
 	}
 	var deciding sync.WaitGroup
 	for number, subject := range g.subjects {
-		mine := nodes[subject.Node].queue(number)
+		node := nodes[subject.Node]
+		place, turn := node.places.queue(number), node.busy.queue(number)
 		deciding.Go(func() {
-			if nodes[subject.Node].wait(ctx, mine) == nil {
-				defer nodes[subject.Node].give()
+			if node.places.wait(ctx, place) == nil {
+				defer node.places.give()
 			}
-			g.decideSubject(ctx, number, ordered, all)
+			idle := func() {}
+			if node.busy.wait(ctx, turn) == nil {
+				idle = sync.OnceFunc(node.busy.give)
+			}
+			defer idle()
+			g.decideSubject(ctx, number, ordered, all, idle)
 			if g.looked != nil {
 				g.looked(ctx, subject)
 			}
-			if len(g.subjects) <= atOnce {
+			if node.count <= room {
 				return // all fit; they go with their namespace
 			}
 			if err := g.scenes.clear(ctx, subject); err != nil && ctx.Err() == nil {
@@ -80,10 +103,15 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 	deciding.Wait()
 }
 
+// lastTraits is how many undecided traits of a subject leave the cores idle: they wait for the kubelet.
+const lastTraits = 4
+
 // decideSubject decides every trait on one subject, side by side under the limit. Pods are created ahead, in the order
-// in which the traits come.
-func (g *gate) decideSubject(ctx context.Context, number int, ordered []Trait, all decisions) {
+// in which the traits come. It calls idle once only few are left.
+func (g *gate) decideSubject(ctx context.Context, number int, ordered []Trait, all decisions, idle func()) {
 	subject := g.subjects[number]
+	var left atomic.Int64
+	left.Store(int64(len(ordered)))
 	for _, trait := range ordered {
 		for _, scene := range trait.Scenes {
 			if !scene.Later && ctx.Err() == nil {
@@ -98,6 +126,11 @@ func (g *gate) decideSubject(ctx context.Context, number int, ordered []Trait, a
 		decided := all[reports.Planned{Trait: trait.ID, Subject: subject.ID}]
 		deciding.Go(func() {
 			defer close(decided.made)
+			defer func() {
+				if left.Add(-1) <= lastTraits {
+					idle()
+				}
+			}()
 			if limit.take(ctx, order) != nil {
 				return
 			}

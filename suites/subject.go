@@ -21,6 +21,7 @@ type subject struct {
 	hostname   string              // the node's label by which Pods are put on it
 	suffix     string              // of the names of its Pods, empty when there is one subject
 	deviations []reports.Deviation // that are expected of its runtime
+	cores      int                 // that the node has for Pods
 }
 
 // label is the value of subjectLabel on the subject's Pods.
@@ -34,7 +35,7 @@ func subjects(nodes []corev1.Node, classes []string) []subject {
 	var all []subject
 	for _, node := range nodes {
 		for _, class := range classes {
-			all = append(all, subject{Subject: describeNode(node, class), hostname: node.Labels[corev1.LabelHostname]})
+			all = append(all, subject{Subject: describeNode(node, class), hostname: node.Labels[corev1.LabelHostname], cores: int(node.Status.Allocatable.Cpu().Value())})
 		}
 	}
 	for i := range all {
