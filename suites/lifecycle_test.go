@@ -38,6 +38,10 @@ func TestJudgeReturn(t *testing.T) {
 	expectVerdict(t, reports.Nonconformant, judge(restarts(map[string]int32{"nginx": 1, "shell": 1}), after))
 	expectVerdict(t, reports.Nonconformant, judge(once, without(after, nginxMaster)))
 	expectVerdict(t, reports.Nonconformant, judge(once, without(after, "sh")))
+	// Another Pod's nginx appears meanwhile: which is which cannot be told.
+	expectVerdict(t, reports.Inconclusive, judge(once, with(after, process.Process{PID: 900, StartTime: 9, Arguments: []string{nginxMaster}})))
+	// The old one is still there and no new one came.
+	expectVerdict(t, reports.Nonconformant, judge(once, before))
 	expectVerdict(t, reports.Nonconformant, judge(once, changed(after, func(each *process.Process) {
 		if each.PID == 1 {
 			each.StartTime++ // a new sandbox
