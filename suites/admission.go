@@ -91,7 +91,7 @@ var admissionTraits = []Trait{
 		Article:   "The article's Pod is refused where the baseline level is enforced: for its capability, not for sharing.",
 		Sources:   []string{"https://kubernetes.io/docs/concepts/security/pod-security-standards/", "https://kubernetes.io/docs/concepts/security/pod-security-admission/"},
 		Causes: []Cause{
-			{"is rejected", "another policy of the cluster rejects Pods that share", "look at the rejection's own words, and at the cluster's policies and webhooks"},
+			{"is rejected", "Pod Security admission holds sharing against the Pod, as no version of the standards does", "look at the rejection's own words"},
 			{"", "the namespace's level is not enforced for this user or namespace", "look at the exemptions in the API server's admission configuration"},
 		},
 		Check: checkPodSecurity,
@@ -155,17 +155,22 @@ func (stage *Stage) tryUpdate(ctx context.Context, title string, scene Scene, to
 	return stage.attempted(title, "kubectl replace --dry-run=server", refusal)
 }
 
-// attempted records what the API said. Only a verdict on the object is one: invalid or forbidden.
+// attempted records what the API said. Only its validation and Pod Security admission are a verdict on the object: a
+// quota, a policy or a webhook of the cluster keeps it from being seen.
 func (stage *Stage) attempted(title, command string, refusal error) (attempt, error) {
 	output := "accepted"
 	if refusal != nil {
 		output = refusal.Error()
 	}
 	stage.result.Evidence = append(stage.result.Evidence, reports.Evidence{Title: title, Where: "API", Command: command, Output: output})
-	if refusal != nil && !apierrors.IsInvalid(refusal) && !apierrors.IsForbidden(refusal) {
+	if refusal != nil && !isVerdict(refusal) {
 		return attempt{}, fmt.Errorf("%s: %w", title, refusal)
 	}
 	return attempt{title, refusal}, nil
+}
+
+func isVerdict(refusal error) bool {
+	return apierrors.IsInvalid(refusal) || apierrors.IsForbidden(refusal) && strings.Contains(refusal.Error(), "violates PodSecurity")
 }
 
 func withHostPID(share bool) func(*corev1.Pod) {

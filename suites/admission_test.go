@@ -26,3 +26,23 @@ func TestJudgeRejected(t *testing.T) {
 	// A policy that refuses is not the API's validation.
 	expectVerdict(t, reports.Nonconformant, judge(apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "tried", errors.New(words))))
 }
+
+func TestOnlyValidationAndPodSecurityAreVerdicts(t *testing.T) {
+	forbidden := func(words string) error {
+		return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "tried", errors.New(words))
+	}
+	for _, test := range []struct {
+		refusal error
+		want    bool
+	}{
+		{apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "tried", field.ErrorList{field.Forbidden(field.NewPath("spec"), "no")}), true},
+		{forbidden(`violates PodSecurity "baseline:latest": non-default capabilities`), true},
+		{forbidden("exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3"), false},
+		{forbidden(`admission webhook "policy.example" denied the request`), false},
+		{errors.New("connection refused"), false},
+	} {
+		if got := isVerdict(test.refusal); got != test.want {
+			t.Errorf("a verdict: %t, want %t: %v", got, test.want, test.refusal)
+		}
+	}
+}
