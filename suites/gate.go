@@ -457,7 +457,7 @@ func (g *gate) conclude(t *testing.T, err error, terminal io.Writer) int {
 		t.Error(err)
 	}
 	g.printer.Printf("memory of this process: at most %d MiB", peakMemory()>>20)
-	g.printer.Printf("reports: %s (run.json, junit.xml, summary.md)", g.options.ReportDirectory)
+	g.printer.Printf("reports: %s; open report.html there, or gate on run.json and junit.xml", g.options.ReportDirectory)
 	if err != nil && len(g.run.Results) == 0 {
 		return ExitBadInput
 	}
