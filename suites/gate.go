@@ -424,7 +424,10 @@ func (g *gate) cleanUp() {
 		return
 	}
 	// The namespaces of the run go with the cluster.
-	g.scenes = nil
+	if g.scenes != nil {
+		g.scenes.unwatch()
+		g.scenes = nil
+	}
 	err := g.printer.Step(ctx, "delete cluster "+g.options.ClusterName, ours.Destroy)
 	if err != nil {
 		g.printer.Printf("warning: %v", err)

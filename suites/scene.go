@@ -48,7 +48,8 @@ const (
 type scenes struct {
 	client    *pod.Client
 	watch     *pod.Watch
-	run       string // id of the run
+	unwatch   context.CancelFunc // ends the watch, which else complains of a cluster that is deleted
+	run       string             // id of the run
 	namespace string
 	images    map[string]string // reference of each test image
 	places    chan struct{}     // held by a Pod that is coming up, so that a node is not asked for all at once
@@ -65,6 +66,7 @@ func newScenes(ctx context.Context, client *pod.Client, run string, images map[s
 		client: client, run: run, namespace: "sharedpid-" + run, images: images, places: make(chan struct{}, parallel),
 		started: map[string]func() (*pod.Pod, error){}, shared: map[string]func() error{},
 	}
+	ctx, scenes.unwatch = context.WithCancel(ctx)
 	if err := scenes.createNamespace(ctx, scenes.namespace, "privileged"); err != nil {
 		return scenes, err
 	}
