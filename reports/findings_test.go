@@ -2,8 +2,6 @@ package reports
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -50,19 +48,7 @@ func TestGoldenSideBySide(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, content := range map[string][]byte{"side-by-side.txt": terminal.Bytes(), "side-by-side.md": summary, "findings.md": Findings(run)} {
-		golden := filepath.Join("testdata", file)
-		if *update {
-			if err := os.WriteFile(golden, content, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(content, want) {
-			t.Errorf("%s differs from its golden file; look at it, then go test ./reports -update\n%s", file, content)
-		}
+		compareGolden(t, file, content)
 	}
 }
 

@@ -9,9 +9,13 @@ import (
 var updateCatalogue = flag.Bool("update-catalogue", false, "write suites/CATALOGUE.md anew")
 
 func TestCatalogueIsCurrent(t *testing.T) {
-	const path = "CATALOGUE.md"
-	want := Catalogue(Traits())
-	if *updateCatalogue {
+	comparePage(t, "CATALOGUE.md", Catalogue(Traits()), *updateCatalogue)
+}
+
+// comparePage compares what the code says with the page that was generated from it, or writes the page anew.
+func comparePage(t *testing.T, path, want string, update bool) {
+	t.Helper()
+	if update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -21,6 +25,6 @@ func TestCatalogueIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what the traits say; run: make catalogue", path)
+		t.Errorf("%s is not what the code says; run: make catalogue", path)
 	}
 }

@@ -3,7 +3,6 @@ package suites
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -56,20 +55,7 @@ func coreTraits(t *testing.T) []Trait {
 }
 
 func TestFaultsPageIsCurrent(t *testing.T) {
-	const path = "FAULTS.md"
-	want := faultsPage(faultyruntime.All(), coreTraits(t))
-	if *updateFaults {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not what the faults say; run: make catalogue", path)
-	}
+	comparePage(t, "FAULTS.md", faultsPage(faultyruntime.All(), coreTraits(t)), *updateFaults)
 }
 
 func TestEveryCoreTraitIsTurnedByAFault(t *testing.T) {

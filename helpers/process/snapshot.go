@@ -290,18 +290,6 @@ func (snapshot Snapshot) WithoutLook() []Process {
 	return slices.DeleteFunc(slices.Clone(snapshot.Processes), func(process Process) bool { return look[process.PID] })
 }
 
-// Roots returns the processes without a visible parent other than process 1: the start processes of the
-// containers and what was started by exec, with all that a runtime put into the namespace from outside.
-func (snapshot Snapshot) Roots() []Process {
-	var roots []Process
-	for _, process := range snapshot.Processes {
-		if process.PPID == 0 && process.PID != 1 {
-			roots = append(roots, process)
-		}
-	}
-	return roots
-}
-
 // PIDs returns the pids of processes in their order.
 func PIDs(processes []Process) []int {
 	pids := make([]int, len(processes))
