@@ -190,8 +190,11 @@ func judgeRejected(g gomega.Gomega, tried attempt, words string) {
 func checkPodSecurity(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 	namespaces := map[string]string{}
 	for _, level := range []string{"baseline", "restricted"} {
-		namespaces[level] = stage.scenes.namespace + stage.subject.suffix + "-" + level
-		if err := stage.scenes.createNamespace(ctx, namespaces[level], level); err != nil {
+		namespaces[level] = stage.scenes.namespace + "-" + level
+		err := stage.scenes.createShared("namespace/"+level, func() error {
+			return stage.scenes.createNamespace(ctx, namespaces[level], level)
+		})
+		if err != nil {
 			return err
 		}
 	}

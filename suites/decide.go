@@ -57,7 +57,7 @@ func subjectsAtOnce(room, cores int) int {
 
 // crowd is the subjects of one node.
 type crowd struct {
-	count int
+	without atomic.Int64 // how many have had no place yet
 	// places are held by those that have Pods, busy by those that keep the cores busy: the next one begins while the last
 	// traits of the one before wait for the kubelet, and its Pods are deleted.
 	places, busy *turns
@@ -73,7 +73,7 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 		if nodes[subject.Node] == nil {
 			nodes[subject.Node] = &crowd{places: newTurns(room), busy: newTurns(subjectsAtOnce(room, subject.cores))}
 		}
-		nodes[subject.Node].count++
+		nodes[subject.Node].without.Add(1)
 	}
 	var deciding sync.WaitGroup
 	for number, subject := range g.subjects {
@@ -83,6 +83,7 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 			if node.places.wait(ctx, place) == nil {
 				defer node.places.give()
 			}
+			node.without.Add(-1)
 			idle := func() {}
 			if node.busy.wait(ctx, turn) == nil {
 				idle = sync.OnceFunc(node.busy.give)
@@ -92,8 +93,8 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 			if g.looked != nil {
 				g.looked(ctx, subject)
 			}
-			if node.count <= room {
-				return // all fit; they go with their namespace
+			if node.without.Load() == 0 {
+				return // nobody waits for the room; the Pods go with their namespace
 			}
 			if err := g.scenes.clear(ctx, subject); err != nil && ctx.Err() == nil {
 				g.printer.Printf("warning: Pods of %s are left until the end of the run: %v", subject.ID, err)

@@ -148,7 +148,7 @@ func (scenes *scenes) create(ctx context.Context, scene Scene, subject subject) 
 // begun tells whether a Pod no longer costs what its start does.
 func begun(status *corev1.Pod) bool { return status == nil || status.Status.Phase != corev1.PodPending }
 
-// createShared creates an object that several scenes of one manifest use, once.
+// createShared creates an object that several scenes or subjects use, once.
 func (scenes *scenes) createShared(name string, create func() error) error {
 	scenes.mutex.Lock()
 	once, found := scenes.shared[name]
