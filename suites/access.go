@@ -240,7 +240,8 @@ var accessCallers = []struct{ container, name string }{
 	{"root", callerRoot},
 	{"root-less-kill", callerRootLessKill},
 	{"root-without-capabilities", callerRootBare},
-	{"uid-1000", "uid 1000"},
+	{"root-with-kill-only", callerRootKill},
+	{"uid-1000", callerStranger},
 	{"uid-1000-with-ptrace", callerInert},
 	{"worker-uid", "the worker's uid"},
 }
@@ -250,6 +251,8 @@ const (
 	callerRoot         = "root"
 	callerRootLessKill = "root without CAP_KILL"
 	callerRootBare     = "root without capabilities"
+	callerRootKill     = "root with CAP_KILL only"
+	callerStranger     = "uid 1000"
 	callerInert        = "uid 1000 with CAP_SYS_PTRACE added"
 
 	targetMaster = "nginx master"

@@ -16,11 +16,11 @@ import (
 )
 
 var (
-	uidMismatchScene         = Scene{Name: "uid-mismatch", Manifest: "uid-mismatch.yaml", Still: true}
-	uidMismatchUnsharedScene = Scene{Name: "uid-mismatch-unshared", Manifest: "uid-mismatch.yaml", Unshared: true, Still: true}
-	fileModesUnsharedScene   = Scene{Name: "file-modes-unshared", Manifest: "file-modes.yaml", Unshared: true, Still: true}
-	accessScene              = Scene{Name: "access-matrix", Manifest: "access-matrix.yaml"}
-	userNamespaceScene       = Scene{Name: "user-namespace", Manifest: "file-modes.yaml", Later: true, Change: func(pod *corev1.Pod) {
+	siblingsScene          = Scene{Name: "siblings", Manifest: "siblings.yaml", Still: true}
+	siblingsUnsharedScene  = Scene{Name: "siblings-unshared", Manifest: "siblings.yaml", Unshared: true, Still: true}
+	fileModesUnsharedScene = Scene{Name: "file-modes-unshared", Manifest: "file-modes.yaml", Unshared: true, Still: true}
+	accessScene            = Scene{Name: "access-matrix", Manifest: "access-matrix.yaml"}
+	userNamespaceScene     = Scene{Name: "user-namespace", Manifest: "file-modes.yaml", Later: true, Change: func(pod *corev1.Pod) {
 		pod.Spec.HostUsers = new(bool)
 	}}
 )
@@ -41,13 +41,13 @@ var credentialTraits = []Trait{
 		Documented: true,
 		Article:    "\"Only UNIX permissions\" leaves out capabilities, dumpability, user namespaces and security modules.",
 		Sources:    []string{ptraceSource, killSource},
-		Scenes:     []Scene{uidMismatchScene},
+		Scenes:     []Scene{siblingsScene},
 		Causes: []Cause{
 			{"must be refused", "the visitor has capabilities or a uid that its securityContext does not give it, or a user namespace maps both uids to one", "compare Uid and CapEff in /proc/self/status of the container with its securityContext"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			// The tracer finds the process: from the visitor /proc may be mounted so as to hide it.
-			owner, err := stage.Find(ctx, uidMismatchScene, "tracer", "processes seen from the tracer", ownerSleep...)
+			owner, err := stage.Find(ctx, siblingsScene, "tracer", "processes seen from the tracer", ownerSleep...)
 			if err != nil {
 				return err
 			}
@@ -55,11 +55,11 @@ var credentialTraits = []Trait{
 			for _, operation := range guardedOperations {
 				commands = append(commands, fmt.Sprintf(operation.command, owner.PID))
 			}
-			observations, err := stage.Look(ctx, uidMismatchScene, "visitor", "uid 1000 against root", commands...)
+			observations, err := stage.Look(ctx, siblingsScene, "visitor", "uid 1000 against root", commands...)
 			if err != nil {
 				return err
 			}
-			after, err := stage.processes(ctx, uidMismatchScene, "tracer", "processes afterwards", true)
+			after, err := stage.processes(ctx, siblingsScene, "tracer", "processes afterwards", true)
 			if err != nil {
 				return err
 			}
@@ -238,7 +238,7 @@ var credentialTraits = []Trait{
 
 // accessOf returns the subject's access matrix, which several traits rest on.
 func accessOf(ctx context.Context, stage *Stage) (accessMatrix, error) {
-	return once(stage, "access matrix", func() (accessMatrix, error) { return lookAtAccess(ctx, stage) })
+	return once(stage, "access matrix", func(stage *Stage) (accessMatrix, error) { return lookAtAccess(ctx, stage) })
 }
 
 // accessClaim says what a caller must meet with a target: "allowed" or an errno.
@@ -337,6 +337,8 @@ func judgeCapabilities(g gomega.Gomega, callers []accessParty) {
 		case callerRootLessKill:
 			g.Expect(kill).To(gomega.BeFalse(), "%s: CAP_KILL is dropped and still effective", caller.name)
 			g.Expect(caller.Effective).NotTo(gomega.BeZero(), "%s: only CAP_KILL is dropped, and nothing is left", caller.name)
+		case callerRootKill:
+			g.Expect(caller.Effective).To(gomega.BeEquivalentTo(capKill), "%s: CAP_KILL alone must be effective, CapEff is %016x", caller.name, caller.Effective)
 		default:
 			g.Expect(caller.Effective).To(gomega.BeZero(), "%s: no capability must be effective, CapEff is %016x", caller.name, caller.Effective)
 		}

@@ -207,6 +207,7 @@ func TestJudgeCapabilities(t *testing.T) {
 		return []accessParty{
 			party(callerTracer, 0, defaultCapabilities|capSysPtrace), party(callerRoot, 0, defaultCapabilities),
 			party(callerRootLessKill, 0, defaultCapabilities&^capKill), party(callerRootBare, 0, 0), party(callerInert, 1000, 0),
+			party(callerRootKill, 0, capKill),
 		}
 	}
 	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeCapabilities(g, callers()) })
@@ -218,6 +219,9 @@ func TestJudgeCapabilities(t *testing.T) {
 	withoutKill := callers()
 	withoutKill[1].Effective &^= capKill
 	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeCapabilities(g, withoutKill) })
+	nothing := callers()
+	nothing[5].Effective = 0
+	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeCapabilities(g, nothing) })
 }
 
 func TestJudgeSameUID(t *testing.T) {

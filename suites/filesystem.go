@@ -9,11 +9,7 @@ import (
 	"sharedpid/helpers/pod"
 )
 
-var (
-	fileModesScene       = Scene{Name: "file-modes", Manifest: "file-modes.yaml", Still: true}
-	volumesScene         = Scene{Name: "volumes", Manifest: "volumes.yaml", Still: true}
-	volumesUnsharedScene = Scene{Name: "volumes-unshared", Manifest: "volumes.yaml", Unshared: true, Still: true}
-)
+var fileModesScene = Scene{Name: "file-modes", Manifest: "file-modes.yaml", Still: true}
 
 const rootPage = "https://man7.org/linux/man-pages/man5/proc_pid_root.5.html"
 
@@ -23,24 +19,24 @@ var filesystemTraits = []Trait{
 		Statement: "A permitted sibling MUST read through /proc/PID/root the volumes that only the other container mounts, Secrets included.",
 		Profile:   Core,
 		Sources:   []string{rootPage, taskPage},
-		Scenes:    []Scene{volumesScene, volumesUnsharedScene},
+		Scenes:    []Scene{siblingsScene, siblingsUnsharedScene},
 		Causes:    []Cause{{"", "the containers share a mount namespace, or something narrows access to /proc/PID/root", "look at /proc/self/mounts of both containers and at the access matrix"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			root, err := rootOf(ctx, stage, volumesScene, "visitor", ownerSleep...)
+			root, err := rootOf(ctx, stage, siblingsScene, "tracer", ownerSleep...)
 			if err != nil {
 				return err
 			}
-			looked, err := stage.Look(ctx, volumesScene, "visitor", "volumes of the sibling, through /proc and at their own path",
+			looked, err := stage.Look(ctx, siblingsScene, "tracer", "volumes of the sibling, through /proc and at their own path",
 				"cat "+root+"/secret/canary", "cat "+root+"/scratch/canary", "cat /secret/canary", "cat /scratch/canary")
 			if err != nil {
 				return err
 			}
 			judgeVolumes(g, looked)
-			unshared, err := stage.Processes(ctx, volumesUnsharedScene, "visitor", "processes seen from the visitor")
+			unshared, err := stage.Processes(ctx, siblingsUnsharedScene, "tracer", "processes seen from the tracer")
 			if err != nil {
 				return err
 			}
-			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
+			judgeOwnerIsNotVisible(g, unshared, tracerSleep)
 			return nil
 		},
 	},
@@ -50,39 +46,39 @@ var filesystemTraits = []Trait{
 		Profile:   Core,
 		Article:   "What is readable through /proc/PID/root is writable as well, as far as modes allow.",
 		Sources:   []string{rootPage, "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#security-context-1"},
-		Scenes:    []Scene{volumesScene, volumesUnsharedScene},
+		Scenes:    []Scene{siblingsScene, siblingsUnsharedScene},
 		Causes: []Cause{
 			{"read-only root file system", "the runtime does not mount the container's root read-only", "look at root.readonly in the container's config.json on the node"},
 			{"", "the container's root file system is read-only although nobody asked for it", "look at root.readonly in the container's config.json on the node"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			writable, err := rootOf(ctx, stage, volumesScene, "visitor", ownerSleep...)
+			writable, err := rootOf(ctx, stage, siblingsScene, "tracer", ownerSleep...)
 			if err != nil {
 				return err
 			}
-			sealed, err := rootOf(ctx, stage, volumesScene, "visitor", sealedSleep...)
+			sealed, err := rootOf(ctx, stage, siblingsScene, "tracer", sealedSleep...)
 			if err != nil {
 				return err
 			}
-			before, err := stage.Look(ctx, volumesScene, "owner", "the file before it is written", "cat /written")
+			before, err := stage.Look(ctx, siblingsScene, "owner", "the file before it is written", "cat /written")
 			if err != nil {
 				return err
 			}
-			writes, err := stage.Look(ctx, volumesScene, "visitor", "writes through /proc",
+			writes, err := stage.Look(ctx, siblingsScene, "tracer", "writes through /proc",
 				"echo written by a sibling >"+writable+"/written", "touch "+sealed+"/written")
 			if err != nil {
 				return err
 			}
-			after, err := stage.Look(ctx, volumesScene, "owner", "the file after it was written", "cat /written")
+			after, err := stage.Look(ctx, siblingsScene, "owner", "the file after it was written", "cat /written")
 			if err != nil {
 				return err
 			}
 			judgeWrites(g, writes[0], writes[1], before[0], after[0])
-			unshared, err := stage.Processes(ctx, volumesUnsharedScene, "visitor", "processes seen from the visitor")
+			unshared, err := stage.Processes(ctx, siblingsUnsharedScene, "tracer", "processes seen from the tracer")
 			if err != nil {
 				return err
 			}
-			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
+			judgeOwnerIsNotVisible(g, unshared, tracerSleep)
 			return nil
 		},
 	},

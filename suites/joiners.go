@@ -14,12 +14,8 @@ import (
 )
 
 var (
-	initContainerScene         = Scene{Name: "init-container", Manifest: "init-container.yaml"}
-	initContainerUnsharedScene = Scene{Name: "init-container-unshared", Manifest: "init-container.yaml", Unshared: true}
-	sidecarScene               = Scene{Name: "sidecar", Manifest: "sidecar.yaml"}
-	sidecarUnsharedScene       = Scene{Name: "sidecar-unshared", Manifest: "sidecar.yaml", Unshared: true}
-	ephemeralScene             = Scene{Name: "ephemeral", Manifest: "share-process-namespace.yaml"}
-	ephemeralUnsharedScene     = Scene{Name: "ephemeral-unshared", Manifest: "share-process-namespace.yaml", Unshared: true}
+	initContainersScene         = Scene{Name: "init-containers", Manifest: "init-containers.yaml"}
+	initContainersUnsharedScene = Scene{Name: "init-containers-unshared", Manifest: "init-containers.yaml", Unshared: true}
 )
 
 var joinerTraits = []Trait{
@@ -28,25 +24,21 @@ var joinerTraits = []Trait{
 		Statement: "An init container MUST be in the Pod's shared process namespace, with pause as process 1.",
 		Profile:   Core,
 		Sources:   []string{kep, "https://kubernetes.io/docs/concepts/workloads/pods/init-containers/"},
-		Scenes:    []Scene{initContainerScene, initContainerUnsharedScene},
+		Scenes:    []Scene{initContainersScene, initContainersUnsharedScene},
 		Causes: []Cause{
 			{"control:", notShared[0].Cause, notShared[0].NextStep},
 			{"", "the runtime gives init containers a namespace of their own, or makes a new sandbox after them", "compare the pid namespaces in the containers' config.json on the node"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := initContainerPlace(ctx, stage, initContainerScene)
+			shared, err := sharedInitContainer(ctx, stage)
 			if err != nil {
 				return err
 			}
-			after, err := stage.Processes(ctx, initContainerScene, "second", "processes after the init container")
+			unshared, err := initContainerPlace(ctx, stage, initContainersUnsharedScene)
 			if err != nil {
 				return err
 			}
-			unshared, err := initContainerPlace(ctx, stage, initContainerUnsharedScene)
-			if err != nil {
-				return err
-			}
-			judgeInitContainer(g, shared, unshared, after)
+			judgeInitContainer(g, shared.place, unshared, shared.after)
 			return nil
 		},
 	},
@@ -55,28 +47,30 @@ var joinerTraits = []Trait{
 		Statement: "A restartable init container MUST be in the Pod's shared process namespace, and MUST stay in it with the others across a restart of one of them.",
 		Profile:   Core,
 		Sources:   []string{"https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/", kep},
-		Scenes:    []Scene{sidecarScene, sidecarUnsharedScene},
+		Scenes:    []Scene{initContainersScene, initContainersUnsharedScene},
 		Slow:      true,
 		Causes: []Cause{
 			{"control:", notShared[0].Cause, notShared[0].NextStep},
 			{"", "the runtime joins restarted or init containers to another namespace than the sandbox's", "compare the pid namespaces in the containers' config.json on the node, before and after the restart"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			if _, err := stage.Pod(ctx, sidecarScene, "sidecar", "worker"); err != nil {
+			// What the init container saw is compared with the Pod as it is before anything is killed.
+			_, _ = sharedInitContainer(ctx, stage)
+			if _, err := stage.Pod(ctx, initContainersScene, "sidecar", "worker"); err != nil {
 				return err
 			}
-			before, after, last, err := killAndReturn(ctx, stage, sidecarScene, "worker", "sidecar", "sleep", "1000111")
+			killed, err := killAndReturn(ctx, stage, initContainersScene, "worker", "sidecar", [][]string{workerSleep}, [][]string{sidecarSleep})
 			if err != nil {
 				return err
 			}
-			judgeReturn(g, "worker", last, before, after, []string{"sleep", "1000111"}, []string{"sleep", "1000110"})
-			unshared, err := stage.Processes(ctx, sidecarUnsharedScene, "sidecar", "processes seen from the sidecar")
+			judgeReturn(g, "worker", killed.last, killed.before, killed.after, workerSleep, sidecarSleep)
+			unshared, err := stage.Processes(ctx, initContainersUnsharedScene, "sidecar", "processes seen from the sidecar")
 			if err != nil {
 				return err
 			}
 			first, _ := unshared.PID(1)
-			g.Expect(first.Arguments).To(gomega.Equal([]string{"sleep", "1000110"}), "control: without sharing, the sidecar must be process 1 of its own namespace")
-			g.Expect(unshared.With("sleep", "1000111")).To(gomega.BeEmpty(), "control: without sharing, the worker must not be visible")
+			g.Expect(first.Arguments).To(gomega.Equal(sidecarSleep), "control: without sharing, the sidecar must be process 1 of its own namespace")
+			g.Expect(unshared.With(workerSleep...)).To(gomega.BeEmpty(), "control: without sharing, the worker must not be visible")
 			return nil
 		},
 	},
@@ -89,7 +83,7 @@ var joinerTraits = []Trait{
 			"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/277-ephemeral-containers",
 			"https://github.com/kubernetes/kubernetes/issues/98362",
 		},
-		Scenes: []Scene{ephemeralScene, ephemeralUnsharedScene},
+		Scenes: []Scene{fileModesScene, fileModesUnsharedScene},
 		Slow:   true,
 		Causes: []Cause{
 			{"its target", "the runtime does not support the process namespace target of ephemeral containers", "look at the namespace mode TARGET in the CRI, and at the runtime's handling of it (k3s#3381)"},
@@ -98,23 +92,46 @@ var joinerTraits = []Trait{
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			joined, alone := newDebuggers(), newDebuggers()
-			shared, err := attach(ctx, stage, ephemeralScene, joined)
+			shared, err := attach(ctx, stage, fileModesScene, joined)
 			if err != nil {
 				return err
 			}
-			unshared, err := attach(ctx, stage, ephemeralUnsharedScene, alone)
+			unshared, err := attach(ctx, stage, fileModesUnsharedScene, alone)
 			if err != nil {
 				return err
 			}
 			for i, container := range joined {
 				judgePauseIsFirst(g, shared[i], container.Command...)
-				expectOne(g, shared[i], "ephemeral container "+container.Name+" must see nginx", nginxMaster)
-				g.Expect(shared[i].With("sh")).NotTo(gomega.BeEmpty(), "ephemeral container %s must see the shell", container.Name)
+				expectOne(g, shared[i], "ephemeral container "+container.Name+" must see the owner", ownerSleep...)
+				expectOne(g, shared[i], "ephemeral container "+container.Name+" must see the visitor", visitorSleep...)
 			}
 			judgeDebuggers(g, alone[0].Command, unshared[0], unshared[1])
 			return nil
 		},
 	},
+}
+
+// The start processes of fixtures/init-containers.yaml that stay.
+var (
+	sidecarSleep = []string{"sleep", "1000110"}
+	workerSleep  = []string{"sleep", "1000111"}
+)
+
+// initContainer is where the init container of a Pod that shares found itself, and what there is after it.
+type initContainer struct {
+	place place
+	after process.Snapshot
+}
+
+// sharedInitContainer looks once for all traits: one of them kills a container of the Pod afterwards.
+func sharedInitContainer(ctx context.Context, stage *Stage) (initContainer, error) {
+	return once(stage, "init container", func(stage *Stage) (looked initContainer, err error) {
+		if looked.place, err = initContainerPlace(ctx, stage, initContainersScene); err != nil {
+			return looked, err
+		}
+		looked.after, err = stage.Processes(ctx, initContainersScene, "sidecar", "processes after the init container")
+		return looked, err
+	})
 }
 
 // place is where an init container finds itself.
@@ -125,7 +142,7 @@ type place struct {
 
 // initContainerPlace reads what the init container wrote.
 func initContainerPlace(ctx context.Context, stage *Stage, scene Scene) (place, error) {
-	created, err := stage.Pod(ctx, scene, "second")
+	created, err := stage.Pod(ctx, scene, "sidecar")
 	if err != nil {
 		return place{}, err
 	}
@@ -163,7 +180,7 @@ func baseName(commandLine string) string {
 // their own.
 func newDebuggers() []corev1.EphemeralContainer {
 	var all []corev1.EphemeralContainer
-	for _, each := range []struct{ name, target string }{{"untargeted", ""}, {"targeted", "nginx"}} {
+	for _, each := range []struct{ name, target string }{{"untargeted", ""}, {"targeted", "owner"}} {
 		all = append(all, corev1.EphemeralContainer{TargetContainerName: each.target, EphemeralContainerCommon: corev1.EphemeralContainerCommon{
 			Name: each.name, Command: newSleep(), ImagePullPolicy: corev1.PullIfNotPresent,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile,
@@ -177,7 +194,7 @@ func newSleep() []string { return []string{"sleep", fmt.Sprint(1_100_000 + rand.
 
 // attach adds the ephemeral containers to a Pod and returns what each sees.
 func attach(ctx context.Context, stage *Stage, scene Scene, containers []corev1.EphemeralContainer) ([]process.Snapshot, error) {
-	created, err := stage.Pod(ctx, scene, "nginx", "shell")
+	created, err := stage.Pod(ctx, scene, "owner", "visitor")
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +221,6 @@ func judgeDebuggers(g gomega.Gomega, own []string, untargeted, targeted process.
 	first, _ := untargeted.PID(1)
 	g.Expect(first.Arguments).To(gomega.Equal(own), "control: without sharing and without a target, the ephemeral container must be isolated")
 	first, _ = targeted.PID(1)
-	g.Expect(first.Arguments).To(gomega.Equal([]string{nginxMaster}), "without sharing, an ephemeral container must see its target as process 1")
-	g.Expect(targeted.With("sh")).To(gomega.BeEmpty(), "without sharing, an ephemeral container must not see others than its target")
+	g.Expect(first.Arguments).To(gomega.Equal(ownerSleep), "without sharing, an ephemeral container must see its target as process 1")
+	g.Expect(targeted.With(visitorSleep...)).To(gomega.BeEmpty(), "without sharing, an ephemeral container must not see others than its target")
 }

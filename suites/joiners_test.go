@@ -31,10 +31,10 @@ func TestJudgeDebuggers(t *testing.T) {
 			judgeDebuggers(g, []string{"sleep", "1000130"}, untargeted, targeted)
 		}
 	}
-	own, target := alone("sleep", "1000130"), alone(nginxMaster)
+	own, target := alone("sleep", "1000130"), alone(ownerSleep...)
 	expectVerdict(t, reports.Conformant, judge(own, target))
 	// k3s#3381: the target is ignored without a word.
 	expectVerdict(t, reports.Nonconformant, judge(own, alone("sleep", "1000131")))
-	expectVerdict(t, reports.Nonconformant, judge(own, with(target, process.Process{PID: 9, Arguments: []string{"sh"}})))
+	expectVerdict(t, reports.Nonconformant, judge(own, with(target, process.Process{PID: 9, Arguments: visitorSleep})))
 	expectVerdict(t, reports.Inconclusive, judge(recorded(t), target))
 }

@@ -16,16 +16,13 @@ import (
 )
 
 var (
-	killedScene          = Scene{Name: "killed-container", Manifest: "share-process-namespace.yaml"}
-	stoppedScene         = Scene{Name: "stopped-container", Manifest: "multi-process.yaml"}
-	leftoversScene       = Scene{Name: "leftovers", Manifest: "multi-process.yaml"}
-	orphansScene         = Scene{Name: "orphans", Manifest: "file-modes.yaml"}
-	orphansUnsharedScene = Scene{Name: "orphans-unshared", Manifest: "file-modes.yaml", Unshared: true}
-	termScene            = Scene{Name: "term", Manifest: "start-process.yaml", Change: withGracePeriod(10)}
-	termUnsharedScene    = Scene{Name: "term-unshared", Manifest: "start-process.yaml", Unshared: true, Change: withGracePeriod(2)} // is waited out
-	probeScene           = Scene{Name: "timed-out-probe", Manifest: "timed-out-probe.yaml"}
-	streamScene          = Scene{Name: "open-stream", Manifest: "start-process.yaml"}
-	hookScene            = Scene{Name: "outliving-hook", Manifest: "outliving-hook.yaml"}
+	killedScene       = Scene{Name: "killed-container", Manifest: "multi-process.yaml"}
+	stoppedScene      = Scene{Name: "stopped-container", Manifest: "multi-process.yaml"}
+	termScene         = Scene{Name: "term", Manifest: "start-process.yaml", Change: withGracePeriod(10)}
+	termUnsharedScene = Scene{Name: "term-unshared", Manifest: "start-process.yaml", Unshared: true, Change: withGracePeriod(2)} // is waited out
+	probeScene        = Scene{Name: "timed-out-probe", Manifest: "timed-out-probe.yaml"}
+	streamScene       = Scene{Name: "open-stream", Manifest: "start-process.yaml"}
+	hookScene         = Scene{Name: "outliving-hook", Manifest: "outliving-hook.yaml"}
 )
 
 func withGracePeriod(seconds int64) func(*corev1.Pod) {
@@ -47,11 +44,9 @@ var lifecycleTraits = []Trait{
 			{"", "the runtime or the kubelet restarts the whole Pod", "look at the events of the Pod"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			before, after, last, err := killAndReturn(ctx, stage, killedScene, "nginx", "shell", nginxMaster)
-			if err != nil {
+			if _, err := killedContainer(ctx, stage, g); err != nil {
 				return err
 			}
-			judgeReturn(g, "nginx", last, before, after, []string{nginxMaster}, []string{"sh"})
 			return nginxEndsAlone(ctx, stage, g)
 		},
 	},
@@ -63,16 +58,15 @@ var lifecycleTraits = []Trait{
 			"https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#lifecycle", "https://github.com/opencontainers/runc/issues/4047",
 			"https://github.com/containerd/containerd/issues/2744", "https://github.com/kata-containers/kata-containers/issues/3913",
 		},
-		Scenes: []Scene{leftoversScene},
+		Scenes: []Scene{killedScene},
 		Slow:   true,
 		Causes: []Cause{{"", "the runtime kills only the start process, and the namespace that would have killed the rest is the Pod's", "look at the runtime's kill with --all for containers without a pid namespace of their own"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			before, after, last, err := killAndReturn(ctx, stage, leftoversScene, "stopped", "neighbour", "sleep", "1000060")
+			killed, err := killedContainer(ctx, stage, g)
 			if err != nil {
 				return err
 			}
-			judgeReturn(g, "stopped", last, before, after, []string{"sleep", "1000060"})
-			judgeNothingLeft(g, before, after, []string{"sleep", "1000060"}, []string{"sleep", "1000061"}, []string{"sleep", "1000062"})
+			judgeNothingLeft(g, killed.before, killed.after, stoppedProcesses...)
 			return nil
 		},
 	},
@@ -85,7 +79,7 @@ var lifecycleTraits = []Trait{
 		Slow:      true,
 		Causes:    []Cause{{"", "the runtime kills every process of the namespace, not those of the container's cgroup", "look at how the runtime's kill finds the container's processes"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			before, err := stage.Await(ctx, stoppedScene, "neighbour", "processes before the stop", []string{"sleep", "1000060"}, []string{"sleep", "1000062"}, []string{"sleep", "1000064"})
+			before, err := stage.Await(ctx, stoppedScene, "neighbour", "processes before the stop", slices.Concat(stoppedProcesses, neighbourProcesses)...)
 			if err != nil {
 				return err
 			}
@@ -95,12 +89,12 @@ var lifecycleTraits = []Trait{
 			}
 			// The probe finds the file and the kubelet stops the container: the looking exec may die with it.
 			_, _ = created.Look(ctx, "stopped", "touch /stop")
-			after, last, err := awaitReturn(ctx, stage, stoppedScene, created, "stopped", "neighbour", []string{"sleep", "1000060"}, []string{"sleep", "1000062"})
+			after, last, err := awaitReturn(ctx, stage, stoppedScene, created, "stopped", "neighbour", stoppedProcesses...)
 			if err != nil {
 				return err
 			}
-			judgeReturn(g, "stopped", last, before, after, []string{"sleep", "1000060"}, []string{"sleep", "1000063"}, []string{"sleep", "1000064"})
-			judgeNothingLeft(g, before, after, []string{"sleep", "1000060"}, []string{"sleep", "1000061"}, []string{"sleep", "1000062"})
+			judgeReturn(g, "stopped", last, before, after, stoppedProcesses[0], neighbourProcesses...)
+			judgeNothingLeft(g, before, after, stoppedProcesses...)
 			return nil
 		},
 	},
@@ -109,20 +103,20 @@ var lifecycleTraits = []Trait{
 		Statement: "A process whose parent ended MUST become a child of pause, and MUST NOT stay a zombie when it ends.",
 		Profile:   Core,
 		Sources:   []string{pidPage, pauseSourceCode, "https://github.com/kubernetes/kubernetes/issues/50865"},
-		Scenes:    []Scene{orphansScene, orphansUnsharedScene},
+		Scenes:    []Scene{fileModesScene, fileModesUnsharedScene},
 		Causes: []Cause{
 			{"control:", "the control's start process reaps children", "look at process 1 of the control"},
 			{"zombie", "the sandbox's process does not reap: an old pause, or another program in its place", "look at sandbox_image in the runtime's configuration; pause reaps since 3.0 (kubernetes#50865)"},
 			{"", "something else than process 1 adopts orphans", "look at the parent of the orphan in the evidence"},
 		},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			adopted, left, err := orphan(ctx, stage, orphansScene, 5*time.Second)
+			parent, left, err := orphan(ctx, stage, fileModesScene, 5*time.Second)
 			if err != nil {
 				return err
 			}
-			g.Expect(adopted.PPID).To(gomega.Equal(1), "the orphan is a child of process %d, must be of process 1", adopted.PPID)
+			g.Expect(parent).To(gomega.Equal("1"), "the orphan is a child of process %s, must be of process 1", parent)
 			g.Expect(left).To(gomega.BeEmpty(), "the orphan stays a zombie: %s", left)
-			_, left, err = orphan(ctx, stage, orphansUnsharedScene, 2*time.Second)
+			_, left, err = orphan(ctx, stage, fileModesUnsharedScene, 2*time.Second)
 			if err != nil {
 				return err
 			}
@@ -197,30 +191,55 @@ func withProcesses(ctx context.Context, stage *Stage, scene Scene, container, ti
 	return snapshot, err
 }
 
-// killAndReturn kills a container's start process from a sibling and waits until the container runs again. The
-// snapshots are the sibling's.
-func killAndReturn(ctx context.Context, stage *Stage, scene Scene, container, sibling string, arguments ...string) (before, after process.Snapshot, last *corev1.Pod, err error) {
-	if before, err = stage.Await(ctx, scene, sibling, "processes before the kill", arguments); err != nil {
-		return before, after, nil, err
+// What the containers of fixtures/multi-process.yaml run, each container's start process first.
+var (
+	stoppedProcesses   = [][]string{{"sleep", "1000060"}, {"sleep", "1000061"}, {"sleep", "1000062"}}
+	neighbourProcesses = [][]string{{"sleep", "1000063"}, {"sleep", "1000064"}}
+)
+
+// returned is what a sibling saw before a container was ended and after it runs again, and the Pod's last status.
+type returned struct {
+	before, after process.Snapshot
+	last          *corev1.Pod
+}
+
+// killedContainer kills a container that has several processes, once for all traits about it, and holds that it alone
+// is restarted.
+func killedContainer(ctx context.Context, stage *Stage, g gomega.Gomega) (returned, error) {
+	killed, err := once(stage, "killed container", func(stage *Stage) (returned, error) {
+		return killAndReturn(ctx, stage, killedScene, "stopped", "neighbour", stoppedProcesses, neighbourProcesses)
+	})
+	if err == nil {
+		judgeReturn(g, "stopped", killed.last, killed.before, killed.after, stoppedProcesses[0], neighbourProcesses...)
 	}
-	target, err := one(before, arguments...)
+	return killed, err
+}
+
+// killAndReturn kills the start process of a container, the first of its processes, from a sibling and waits until the
+// container runs again with all of them. The snapshots are the sibling's.
+func killAndReturn(ctx context.Context, stage *Stage, scene Scene, container, sibling string, processes, siblings [][]string) (returned, error) {
+	before, err := stage.Await(ctx, scene, sibling, "processes before the kill", slices.Concat(processes, siblings)...)
 	if err != nil {
-		return before, after, nil, err
+		return returned{}, err
+	}
+	target, err := one(before, processes[0]...)
+	if err != nil {
+		return returned{}, err
 	}
 	killed, err := stage.Look(ctx, scene, sibling, "SIGKILL to the start process", fmt.Sprintf("kill -KILL %d", target.PID))
 	// A look that is killed has sent its signal: what kills it may be what the runtime does at the end of a container.
 	if err != nil && !pod.LookKilled(err) {
-		return before, after, nil, err
+		return returned{}, err
 	}
 	if err == nil && killed[0].ExitCode != 0 {
-		return before, after, nil, refused(killed[0])
+		return returned{}, refused(killed[0])
 	}
 	created, err := stage.Pod(ctx, scene)
 	if err != nil {
-		return before, after, nil, err
+		return returned{}, err
 	}
-	after, last, err = awaitReturn(ctx, stage, scene, created, container, sibling, arguments)
-	return before, after, last, err
+	after, last, err := awaitReturn(ctx, stage, scene, created, container, sibling, processes...)
+	return returned{before, after, last}, err
 }
 
 // awaitReturn waits until a container that was ended runs again, and looks from a sibling until the wanted processes are
@@ -291,36 +310,38 @@ func identities(processes []process.Process) []identity {
 	return all
 }
 
-// orphan starts a process whose parent ends at once. It returns the process as it is adopted, and its state after it
-// ended, empty when it is gone as it should be.
-func orphan(ctx context.Context, stage *Stage, scene Scene, patience time.Duration) (adopted process.Process, left string, err error) {
-	arguments := newSleep()
-	started, err := stage.Look(ctx, scene, "owner", "an orphan started", strings.Join(arguments, " ")+" </dev/null >/dev/null 2>&1 & echo $!")
+// orphan starts a process whose parent ends at once, and then ends it. It returns which process adopted it, and its
+// state once it has had the time to be reaped, empty when it is gone as it should be. All is done in one look, where
+// waiting costs nothing.
+func orphan(ctx context.Context, stage *Stage, scene Scene, patience time.Duration) (parent, left string, err error) {
+	looked, err := stage.Look(ctx, scene, "owner", "an orphan: its state and parent, and its state after SIGKILL unless it is gone", fmt.Sprintf(
+		`orphan=$(%s </dev/null >/dev/null 2>&1 & echo $!); grep -E '^(State|PPid):' /proc/$orphan/status; kill -KILL $orphan || exit 1; `+
+			`for tenth in $(seq %d); do [ -d /proc/$orphan ] || exit 0; sleep 0.1; done; grep ^State: /proc/$orphan/status; true`,
+		strings.Join(newSleep(), " "), patience/(100*time.Millisecond)))
 	if err != nil {
-		return adopted, "", err
+		return "", "", err
 	}
-	number := strings.TrimSpace(started[0].Output)
-	adopted, err = stage.Find(ctx, scene, "owner", "the orphan", arguments...)
-	if err != nil {
-		return adopted, "", err
+	if looked[0].ExitCode != 0 {
+		return "", "", fmt.Errorf("the orphan could not be ended: %s", quote(looked[0].Output))
 	}
-	if fmt.Sprint(adopted.PID) != number {
-		return adopted, "", fmt.Errorf("the orphan is process %d, started was %s", adopted.PID, number)
+	return parseOrphan(looked[0].Output)
+}
+
+// parseOrphan reads State and PPid of /proc/PID/status, and State once more if the process was still there.
+func parseOrphan(output string) (parent, left string, err error) {
+	var values []string
+	for line := range strings.Lines(output) {
+		if _, value, found := strings.Cut(line, ":"); found {
+			values = append(values, strings.Fields(value + " ?")[0])
+		}
 	}
-	// Waiting is done where a look costs nothing: until the process is gone, or the patience is over.
-	waiting := fmt.Sprintf("kill -KILL %[1]s || exit 1; for tenth in $(seq %[2]d); do [ -d /proc/%[1]s ] || break; sleep 0.1; done", number, patience/(100*time.Millisecond))
-	ended, err := stage.Look(ctx, scene, "owner", "the orphan ended", waiting)
-	if err != nil {
-		return adopted, "", err
+	switch {
+	case len(values) == 2:
+		return values[1], "", nil
+	case len(values) == 3:
+		return values[1], values[2], nil
 	}
-	if ended[0].ExitCode != 0 {
-		return adopted, "", fmt.Errorf("the orphan could not be ended: %s", quote(ended[0].Output))
-	}
-	snapshot, err := stage.Processes(ctx, scene, "owner", "processes after the orphan ended")
-	if found, there := snapshot.PID(adopted.PID); there && found.StartTime == adopted.StartTime {
-		left = found.State
-	}
-	return adopted, left, err
+	return "", "", fmt.Errorf("of the orphan two or three fields are to be seen, not %s", quote(output))
 }
 
 // ending is how a start process ended on the deletion of its Pod.

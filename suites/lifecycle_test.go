@@ -63,3 +63,19 @@ func TestJudgeNothingLeft(t *testing.T) {
 	// What was never there cannot be left.
 	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNothingLeft(g, before, before, []string{"sleep", "1"}) })
 }
+
+func TestParseOrphan(t *testing.T) {
+	for output, want := range map[string][2]string{
+		"State:\tS (sleeping)\nPPid:\t1\n":                     {"1", ""},
+		"State:\tR (running)\nPPid:\t17\nState:\tZ (zombie)\n": {"17", "Z"},
+	} {
+		if parent, left, err := parseOrphan(output); err != nil || parent != want[0] || left != want[1] {
+			t.Errorf("%q: parent %q, left %q, %v; want %q", output, parent, left, err, want)
+		}
+	}
+	for _, output := range []string{"", "State:\tS (sleeping)\n", "State:\tS\nPPid:\t1\nState:\tZ\nState:\tZ\n", "grep: /proc/7/status: No such file or directory\n"} {
+		if parent, left, err := parseOrphan(output); err == nil {
+			t.Errorf("%q was taken for parent %q, left %q", output, parent, left)
+		}
+	}
+}

@@ -112,14 +112,14 @@ var namespaceTraits = []Trait{
 		Statement: "Two Pods that each share a process namespace MUST be in different ones, and MUST NOT see each other's processes.",
 		Profile:   Core,
 		Sources:   []string{kep, pidPage, "https://man7.org/linux/man-pages/man7/namespaces.7.html"},
-		Scenes:    []Scene{articleScene, uidMismatchScene},
+		Scenes:    []Scene{articleScene, siblingsScene},
 		Causes:    []Cause{{"", "Pods are in the node's process namespace, or in one of several Pods", "compare /proc/self/ns/pid of both Pods with the node's"}},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			one, err := stage.Processes(ctx, articleScene, "shell", "processes of one Pod")
 			if err != nil {
 				return err
 			}
-			other, err := stage.Processes(ctx, uidMismatchScene, "tracer", "processes of another Pod")
+			other, err := stage.Processes(ctx, siblingsScene, "tracer", "processes of another Pod")
 			if err != nil {
 				return err
 			}
@@ -262,17 +262,12 @@ func namespacesOf(ctx context.Context, stage *Stage, scene Scene, containers ...
 		for _, each := range types {
 			commands = append(commands, "readlink /proc/self/ns/"+each)
 		}
-		observations, err := once(stage, "namespaces/"+scene.Name+"/"+container, func() ([]pod.Observation, error) {
-			looked, err := stage.Pod(ctx, scene, container)
-			if err != nil {
-				return nil, err
-			}
-			return looked.Look(ctx, container, commands...)
+		observations, err := once(stage, "namespaces/"+scene.Name+"/"+container, func(stage *Stage) ([]pod.Observation, error) {
+			return stage.Look(ctx, scene, container, "namespaces of "+container, commands...)
 		})
 		if err != nil {
 			return nil, err
 		}
-		stage.recordLook(scene, container, "namespaces of "+container, observations)
 		found := map[string]string{}
 		for i, observation := range observations {
 			if found[types[i]] = answer(observation); found[types[i]] == "" {
@@ -316,7 +311,7 @@ func haveOneKernel(ctx context.Context, stage *Stage) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	other, err := stage.Look(ctx, uidMismatchScene, "tracer", "kernel of another Pod", boot)
+	other, err := stage.Look(ctx, siblingsScene, "tracer", "kernel of another Pod", boot)
 	if err != nil {
 		return false, err
 	}

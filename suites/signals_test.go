@@ -6,7 +6,6 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
 	"sharedpid/helpers/process"
 	"sharedpid/reports"
 )
@@ -36,14 +35,26 @@ func TestJudgeWorkersAreReplaced(t *testing.T) {
 	expectVerdict(t, reports.Nonconformant, judge(before, draining))
 }
 
-func TestJudgeSignals(t *testing.T) {
-	refused := pod.Observation{Output: "sh: can't kill pid 7: Operation not permitted", ExitCode: 1}
-	gone := pod.Observation{Output: "sh: can't kill pid 7: No such process", ExitCode: 1}
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeSignals(g, refused, refused, observedNothing) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSignals(g, observedNothing, refused, observedNothing) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSignals(g, refused, observedNothing, observedNothing) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSignals(g, refused, refused, refused) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeSignals(g, gone, gone, observedNothing) })
+func TestSignalClaims(t *testing.T) {
+	cells := func() []reports.Access {
+		var all []reports.Access
+		for _, claim := range signalClaims {
+			all = append(all, reports.Access{Caller: claim.caller, Target: claim.target, Operation: "signal", Observed: claim.want})
+		}
+		return all
+	}
+	judge := func(cells []reports.Access) func(gomega.Gomega) {
+		return func(g gomega.Gomega) { judgeClaims(g, accessMatrix{cells: cells}, signalClaims) }
+	}
+	expectVerdict(t, reports.Conformant, judge(cells()))
+	for i := range signalClaims {
+		for _, observed := range []string{"EPERM", accessAllowed, "failed: 1 sh: no such process"} {
+			if wrong := cells(); wrong[i].Observed != observed {
+				wrong[i].Observed = observed
+				expectVerdict(t, reports.Nonconformant, judge(wrong))
+			}
+		}
+	}
 }
 
 func TestDescribeDamage(t *testing.T) {

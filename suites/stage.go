@@ -32,10 +32,23 @@ func (stage *Stage) Pod(ctx context.Context, scene Scene, containers ...string) 
 	return created, created.WaitRunning(ctx, containers...)
 }
 
-// once makes a look that several traits of one subject rest on, the first time that it is asked for.
-func once[T any](stage *Stage, name string, look func() (T, error)) (T, error) {
-	made, _ := stage.scenes.looks.LoadOrStore(name+stage.subject.suffix, sync.OnceValues(look))
-	return made.(func() (T, error))()
+// once makes a look that several traits of one subject rest on, the first time that it is asked for. What the look
+// records is evidence of each of them.
+func once[T any](stage *Stage, name string, look func(*Stage) (T, error)) (T, error) {
+	type made struct {
+		value  T
+		err    error
+		result reports.Result
+	}
+	kept, _ := stage.scenes.looks.LoadOrStore(name+stage.subject.suffix, sync.OnceValue(func() *made {
+		looked := &made{}
+		looked.value, looked.err = look(&Stage{scenes: stage.scenes, subject: stage.subject, result: &looked.result})
+		return looked
+	}))
+	looked := kept.(func() *made)()
+	stage.result.Evidence = append(stage.result.Evidence, looked.result.Evidence...)
+	stage.result.Control = append(stage.result.Control, looked.result.Control...)
+	return looked.value, looked.err
 }
 
 // unsupported is the error of a check that has found out that the platform cannot have its trait.

@@ -13,7 +13,7 @@ import (
 	"sharedpid/helpers/process"
 )
 
-// canary is the secret in the environment of the owner, from fixtures/uid-mismatch.yaml.
+// canary is the secret in the environment of the owner, from fixtures/siblings.yaml.
 const canary = "canary-in-the-environment"
 
 var visibilityTraits = []Trait{
@@ -96,15 +96,15 @@ var visibilityTraits = []Trait{
 		Documented: true,
 		Article:    "UNIX permissions do not guard arguments: any uid reads them. A secret does not belong there.",
 		Sources:    []string{"https://man7.org/linux/man-pages/man5/proc_pid_cmdline.5.html"},
-		Scenes:     []Scene{uidMismatchScene, uidMismatchUnsharedScene},
+		Scenes:     []Scene{siblingsScene, siblingsUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
 			// The snapshot reads every cmdline as the visitor, uid 1000 without capabilities.
-			seen, err := stage.Processes(ctx, uidMismatchScene, "visitor", "arguments read by uid 1000")
+			seen, err := stage.Processes(ctx, siblingsScene, "visitor", "arguments read by uid 1000")
 			if err != nil {
 				return err
 			}
 			judgeArgumentsArePublic(g, seen)
-			unshared, err := stage.Processes(ctx, uidMismatchUnsharedScene, "visitor", "processes seen from the visitor")
+			unshared, err := stage.Processes(ctx, siblingsUnsharedScene, "visitor", "processes seen from the visitor")
 			if err != nil {
 				return err
 			}
@@ -122,19 +122,19 @@ var visibilityTraits = []Trait{
 			"https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html",
 			"https://man7.org/linux/man-pages/man2/ptrace.2.html",
 		},
-		Scenes: []Scene{uidMismatchScene, uidMismatchUnsharedScene},
+		Scenes: []Scene{siblingsScene, siblingsUnsharedScene},
 		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			owner, err := stage.Find(ctx, uidMismatchScene, "tracer", "processes seen from the tracer", ownerSleep...)
+			owner, err := stage.Find(ctx, siblingsScene, "tracer", "processes seen from the tracer", ownerSleep...)
 			if err != nil {
 				return err
 			}
-			environ, err := stage.Look(ctx, uidMismatchScene, "tracer", "the canary in the sibling's environment",
+			environ, err := stage.Look(ctx, siblingsScene, "tracer", "the canary in the sibling's environment",
 				fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", owner.PID))
 			if err != nil {
 				return err
 			}
 			judgeCanaryIsRead(g, environ[0])
-			unshared, err := stage.Processes(ctx, uidMismatchUnsharedScene, "tracer", "processes seen from the tracer")
+			unshared, err := stage.Processes(ctx, siblingsUnsharedScene, "tracer", "processes seen from the tracer")
 			if err != nil {
 				return err
 			}
