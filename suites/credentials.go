@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -59,7 +60,7 @@ var credentialTraits = []Trait{
 			if err != nil {
 				return err
 			}
-			after, err := stage.processes(ctx, siblingsScene, "tracer", "processes afterwards", true)
+			after, err := stage.processes(ctx, siblingsScene, "tracer", "processes afterwards", time.Now())
 			if err != nil {
 				return err
 			}

@@ -68,15 +68,16 @@ func (stage *Stage) Record(scene Scene, evidence ...reports.Evidence) {
 // Processes takes a snapshot from inside a container and records it under the title. In a scene that is still it is
 // the one that another trait took already.
 func (stage *Stage) Processes(ctx context.Context, scene Scene, container, title string) (process.Snapshot, error) {
-	return stage.processes(ctx, scene, container, title, false)
+	return stage.processes(ctx, scene, container, title, time.Time{})
 }
 
-func (stage *Stage) processes(ctx context.Context, scene Scene, container, title string, fresh bool) (process.Snapshot, error) {
+// processes is Processes with, in a scene that is still, a snapshot that was begun after a time.
+func (stage *Stage) processes(ctx context.Context, scene Scene, container, title string, after time.Time) (process.Snapshot, error) {
 	var snapshot process.Snapshot
 	var err error
 	if scene.Still {
 		kept, _ := stage.scenes.looks.LoadOrStore("processes/"+scene.Name+stage.subject.suffix+"/"+container, &keptSnapshot{})
-		snapshot, err = kept.(*keptSnapshot).get(fresh, func() (process.Snapshot, error) { return stage.settledSnapshot(ctx, scene, container) })
+		snapshot, err = kept.(*keptSnapshot).get(after, func() (process.Snapshot, error) { return stage.settledSnapshot(ctx, scene, container) })
 	} else {
 		snapshot, err = stage.snapshot(ctx, scene, container)
 	}
@@ -153,19 +154,22 @@ func settledProcesses(snapshot process.Snapshot) bool {
 // keptSnapshot is the last good snapshot from one container of a scene that is still.
 type keptSnapshot struct {
 	mutex    sync.Mutex
+	begun    time.Time // when the snapshot was asked for
 	snapshot *process.Snapshot
 }
 
-// get returns the kept snapshot, or takes one when there is none or a fresh one is asked for.
-func (kept *keptSnapshot) get(fresh bool, take func() (process.Snapshot, error)) (process.Snapshot, error) {
+// get returns the kept snapshot, or takes one when there is none that was begun after a time: what several traits look
+// for at the same time, they look for together.
+func (kept *keptSnapshot) get(after time.Time, take func() (process.Snapshot, error)) (process.Snapshot, error) {
 	kept.mutex.Lock()
 	defer kept.mutex.Unlock()
-	if kept.snapshot != nil && !fresh {
+	if kept.snapshot != nil && kept.begun.After(after) {
 		return *kept.snapshot, nil
 	}
+	begun := time.Now()
 	taken, err := take()
 	if err == nil {
-		kept.snapshot = &taken
+		kept.snapshot, kept.begun = &taken, begun
 	}
 	return taken, err
 }
@@ -183,13 +187,13 @@ func (stage *Stage) Find(ctx context.Context, scene Scene, container, title stri
 // still be on its way to its last execve(2). The last look is evidence. A process that does not appear although all
 // containers of the Pod run is a deviation: a sibling must see it.
 func (stage *Stage) Await(ctx context.Context, scene Scene, container, title string, wanted ...[]string) (process.Snapshot, error) {
-	fresh := false // the kept look of a still scene may be older than the process
+	var last time.Time // the kept look of a still scene may be older than the process
 	return stage.seek(ctx, scene, func() (snapshot process.Snapshot, err error) {
 		err = stage.again(func() error {
-			snapshot, err = stage.processes(ctx, scene, container, title, fresh)
+			snapshot, err = stage.processes(ctx, scene, container, title, last)
 			return err
 		})
-		fresh = true
+		last = time.Now()
 		return snapshot, err
 	}, wanted...)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/onsi/gomega"
 
@@ -157,7 +158,7 @@ func execSeenFromNginx(ctx context.Context, stage *Stage, scene Scene) (bool, er
 	if err != nil {
 		return false, fmt.Errorf("pid of a background process: %w", err)
 	}
-	seen, err := stage.processes(ctx, scene, "nginx", "processes seen from nginx", true)
+	seen, err := stage.processes(ctx, scene, "nginx", "processes seen from nginx", time.Now())
 	if err != nil {
 		return false, err
 	}
