@@ -89,9 +89,7 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 				idle = sync.OnceFunc(node.busy.give)
 			}
 			defer idle()
-			waiting := time.AfterFunc(busyTime, idle)
 			g.decideSubject(ctx, number, ordered, all, idle)
-			waiting.Stop()
 			if g.looked != nil {
 				g.looked(ctx, subject)
 			}
@@ -106,12 +104,8 @@ func (g *gate) decideAll(ctx context.Context, all decisions) {
 	deciding.Wait()
 }
 
-// A subject leaves the cores idle when few of its traits are undecided, since those wait for the kubelet, and after twice
-// the time that a conformant runtime takes, since then most of its traits wait for what does not come.
-const (
-	lastTraits = 4
-	busyTime   = 20 * time.Second
-)
+// lastTraits is how many undecided traits of a subject leave the cores idle: they wait for the kubelet.
+const lastTraits = 4
 
 // decideSubject decides every trait on one subject, side by side under the limit. Pods are created ahead, in the order
 // in which the traits come. It calls idle once only few are left.

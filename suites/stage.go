@@ -201,7 +201,7 @@ func (stage *Stage) Await(ctx context.Context, scene Scene, container, title str
 // How long a process may stay out of sight while its container runs, and how long a second one of the same arguments
 // may be there: a process that forks is two for a moment.
 const (
-	absencePatience   = 8 * time.Second
+	absencePatience   = 5 * time.Second
 	ambiguityPatience = 2 * time.Second
 )
 
