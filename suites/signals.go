@@ -333,7 +333,7 @@ func terminatePause(ctx context.Context, stage *Stage, scene Scene, wanted func(
 // is there then is judged.
 func settled(ctx context.Context, stage *Stage, scene Scene, created *pod.Pod, wanted func(*corev1.Pod) bool) (bool, error) {
 	err := created.WaitOut(ctx, "the kubelet to act", settling, func(status *corev1.Pod) bool { return status != nil && wanted(status) })
-	stage.Record(scene, reports.Evidence{Title: "the Pod afterwards", Where: "API", Command: "kubectl get pod", Output: created.Diagnose(ctx)})
+	stage.Record(scene, reports.Evidence{Title: "the Pod afterwards", Where: "API", Command: "kubectl get pod", Output: created.Describe()})
 	if err != nil && !pod.OutOfTime(err) {
 		return false, err
 	}

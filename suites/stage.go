@@ -119,12 +119,8 @@ func (stage *Stage) settledSnapshot(ctx context.Context, scene Scene, container 
 	if err != nil {
 		return process.Snapshot{}, err
 	}
-	status, err := created.Status(ctx)
-	if err != nil {
-		return process.Snapshot{}, err
-	}
 	var names []string
-	for _, each := range status.Spec.Containers {
+	for _, each := range created.Last().Spec.Containers {
 		names = append(names, each.Name)
 	}
 	if err := created.WaitRunning(ctx, names...); err != nil {

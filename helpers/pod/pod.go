@@ -95,9 +95,10 @@ func (pod *Pod) ContainerIDs() map[string]string {
 
 // Wait waits until done is satisfied with the Pod; done is given nil once the Pod is gone. The error says what was
 // waited for, the last state seen, and what the events say of a sandbox that does not come up. A Pod that can
-// never run (image, configuration, runtime handler) ends the wait at once.
+// never run (image, configuration, runtime handler) ends the wait at once, one of which a container fails to start when
+// the kubelet's next try did not help.
 func (pod *Pod) Wait(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool) error {
-	return pod.wait(ctx, what, timeout, done, hopeless)
+	return pod.wait(ctx, what, timeout, done, hopelessAfter(startPatience))
 }
 
 // WaitOut is Wait after a container or the sandbox was ended on purpose: containers may then fail to start once or
@@ -120,71 +121,41 @@ func OutOfTime(err error) bool {
 func (pod *Pod) wait(ctx context.Context, what string, timeout time.Duration, done func(*corev1.Pod) bool, hopeless func(*corev1.Pod) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, notWithin(timeout))
 	defer cancel()
-	// What keeps a sandbox from coming up is found in events only.
-	events := time.NewTicker(2 * time.Second)
-	defer events.Stop()
+	// A lost node changes no Pod.
+	nodes := time.NewTicker(nodeInterval)
+	defer nodes.Stop()
 	for {
 		status, seen, changed := pod.watch.state(pod.Name)
 		if seen && done(status) {
 			return nil
 		}
 		err := hopeless(status)
+		if sandbox := pod.watch.sandboxError(status); err == nil && sandbox != nil && hopelessSandbox(sandbox) {
+			err = sandbox
+		}
 		if err == nil {
 			select {
 			case <-changed:
 				continue
-			case <-events.C:
-				if err = pod.sandboxError(ctx, status); err == nil || !hopelessSandbox(err) {
-					if err = pod.nodeError(ctx, status); err == nil {
-						continue
-					}
+			case <-nodes.C:
+				if err = pod.watch.nodeError(ctx, pod.client, status); err == nil {
+					continue
 				}
 			case <-ctx.Done():
 				// The last words are worth a request of their own after the time is over.
 				late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 				defer cancel()
 				err = context.Cause(ctx)
-				if why := pod.sandboxError(late, status); why != nil {
+				if why := pod.watch.sandboxError(status); why != nil {
 					err = fmt.Errorf("%w: %w", err, why)
 				}
-				if lost := pod.nodeError(late, status); lost != nil {
+				if lost := pod.watch.nodeError(late, pod.client, status); lost != nil {
 					err = lost
 				}
 			}
 		}
 		return fmt.Errorf("Pod %s/%s, waiting for %s: %w; last seen: %s", pod.Namespace, pod.Name, what, err, describe(status))
 	}
-}
-
-// sandboxError returns what the latest event says of a Pod whose sandbox does not come up, nil when none does.
-func (pod *Pod) sandboxError(ctx context.Context, status *corev1.Pod) error {
-	if status == nil || status.Status.Phase != corev1.PodPending {
-		return nil
-	}
-	events, err := pod.client.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{
-		FieldSelector: "involvedObject.name=" + pod.Name + ",reason=FailedCreatePodSandBox",
-	})
-	if err != nil || len(events.Items) == 0 {
-		return nil
-	}
-	return errors.New(events.Items[len(events.Items)-1].Message)
-}
-
-// nodeError says that the Pod's node is not ready, nil when it is or when there is none yet.
-func (pod *Pod) nodeError(ctx context.Context, status *corev1.Pod) error {
-	if status == nil || status.Spec.NodeName == "" {
-		return nil
-	}
-	node, err := pod.client.CoreV1().Nodes().Get(ctx, status.Spec.NodeName, metav1.GetOptions{})
-	if err != nil {
-		return nil
-	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-			return fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
-		}
-	}
-	return nil
 }
 
 // hopelessSandbox tells whether no retry can bring the sandbox up: the node has no such runtime handler, in
@@ -219,25 +190,43 @@ func Container(pod *corev1.Pod, name string) corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// hopeless returns why waiting for a Pod makes no sense.
-func hopeless(pod *corev1.Pod) error {
-	if pod == nil {
-		return nil
-	}
-	for _, status := range pod.Status.ContainerStatuses {
-		if waiting := status.State.Waiting; waiting != nil {
+// startPatience is how long containers of a Pod may fail to start: the kubelet tries again after ten seconds.
+const startPatience = 15 * time.Second
+
+// hopelessAfter returns what tells why waiting for a Pod makes no sense, given the patience with failing starts.
+func hopelessAfter(patience time.Duration) func(*corev1.Pod) error {
+	var failing time.Time // since when a container fails to start
+	return func(pod *corev1.Pod) error {
+		if pod == nil {
+			return nil
+		}
+		for _, status := range pod.Status.ContainerStatuses {
+			waiting := status.State.Waiting
+			if waiting == nil {
+				continue
+			}
+			why := fmt.Errorf("container %s: %s: %s", status.Name, waiting.Reason, waiting.Message)
 			switch waiting.Reason {
-			case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
-				"CreateContainerConfigError", "CreateContainerError", "RunContainerError":
-				return fmt.Errorf("container %s: %s: %s", status.Name, waiting.Reason, waiting.Message)
+			case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError":
+				return why
+			case "CreateContainerError", "RunContainerError":
+				if failing.IsZero() {
+					failing = time.Now()
+				}
+				if time.Since(failing) > patience {
+					return why
+				}
 			}
 		}
+		if pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil {
+			return fmt.Errorf("it failed: %s %s", pod.Status.Reason, pod.Status.Message)
+		}
+		return nil
 	}
-	if pod.Status.Phase == corev1.PodFailed && pod.DeletionTimestamp == nil {
-		return fmt.Errorf("it failed: %s %s", pod.Status.Reason, pod.Status.Message)
-	}
-	return nil
 }
+
+// Describe returns the state of the Pod as last seen in one line.
+func (pod *Pod) Describe() string { return describe(pod.Last()) }
 
 // describe is the state of a Pod in one line.
 func describe(pod *corev1.Pod) string {

@@ -2,8 +2,10 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,19 +16,40 @@ import (
 // Watch keeps the state of every Pod in one namespace, so that many waits cost the API server one request and not
 // one each for every look.
 type Watch struct {
-	mutex   sync.Mutex
-	pods    map[string]*corev1.Pod // by name; nil for one that was there and is gone
-	last    map[string]*corev1.Pod // by name, as last seen, those that are gone as well
-	changed chan struct{}          // closed and replaced at every change
+	mutex         sync.Mutex
+	pods          map[string]*corev1.Pod // by name; nil for one that was there and is gone
+	last          map[string]*corev1.Pod // by name, as last seen, those that are gone as well
+	sandboxErrors map[string]string      // by name of the Pod: why its sandbox did not come up, when it was last tried
+	changed       chan struct{}          // closed and replaced at every change
+
+	nodesMutex sync.Mutex
+	nodes      map[string]nodeState // by name
 }
 
-// Watch watches the Pods of a namespace until ctx ends. It returns once it has seen what is there.
+// Watch watches the Pods of a namespace, and the events about sandboxes that do not come up, until ctx ends. It returns
+// once it has seen what is there.
 func (client *Client) Watch(ctx context.Context, namespace string) (*Watch, error) {
-	watch := &Watch{pods: map[string]*corev1.Pod{}, last: map[string]*corev1.Pod{}, changed: make(chan struct{})}
-	// The list is asked for first, for its error: the informer only logs what goes wrong.
+	watch := &Watch{
+		pods: map[string]*corev1.Pod{}, last: map[string]*corev1.Pod{}, sandboxErrors: map[string]string{},
+		changed: make(chan struct{}), nodes: map[string]nodeState{},
+	}
+	// The lists are asked for first, for their errors: informers only log what goes wrong.
 	if _, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
 		return nil, fmt.Errorf("watch Pods of namespace %s: %w", namespace, err)
 	}
+	if _, err := client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{Limit: 1, FieldSelector: sandboxFailed}); err != nil {
+		return nil, fmt.Errorf("watch events of namespace %s: %w", namespace, err)
+	}
+	// Events have no index on the API server: each list reads all of the namespace, a watch only what is new.
+	events := informers.NewSharedInformerFactoryWithOptions(client.Interface, 0, informers.WithNamespace(namespace),
+		informers.WithTweakListOptions(func(options *metav1.ListOptions) { options.FieldSelector = sandboxFailed })).Core().V1().Events().Informer()
+	if _, err := events.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { watch.sandboxFailed(object.(*corev1.Event)) },
+		UpdateFunc: func(_, object any) { watch.sandboxFailed(object.(*corev1.Event)) },
+	}); err != nil {
+		return nil, err
+	}
+	go events.RunWithContext(ctx)
 	informer := informers.NewSharedInformerFactoryWithOptions(client.Interface, 0, informers.WithNamespace(namespace)).Core().V1().Pods().Informer()
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { watch.set(object.(*corev1.Pod)) },
@@ -42,11 +65,70 @@ func (client *Client) Watch(ctx context.Context, namespace string) (*Watch, erro
 		return nil, err
 	}
 	go informer.RunWithContext(ctx)
-	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
-		return nil, fmt.Errorf("watch Pods of namespace %s: %w", namespace, context.Cause(ctx))
+	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced, events.HasSynced) {
+		return nil, fmt.Errorf("watch Pods and events of namespace %s: %w", namespace, context.Cause(ctx))
 	}
 	return watch, nil
 }
+
+// sandboxFailed selects the events in which a kubelet says why a sandbox did not come up.
+const sandboxFailed = "reason=" + sandboxFailedReason
+
+const sandboxFailedReason = "FailedCreatePodSandBox"
+
+func (watch *Watch) sandboxFailed(event *corev1.Event) {
+	if event.Reason == sandboxFailedReason { // not every API selects
+		watch.change(func() { watch.sandboxErrors[event.InvolvedObject.Name] = event.Message })
+	}
+}
+
+// sandboxError returns why the sandbox of a Pod did not come up when it was last tried, nil when it did or was not tried.
+func (watch *Watch) sandboxError(status *corev1.Pod) error {
+	if status == nil || status.Status.Phase != corev1.PodPending {
+		return nil
+	}
+	watch.mutex.Lock()
+	defer watch.mutex.Unlock()
+	if message := watch.sandboxErrors[status.Name]; message != "" {
+		return errors.New(message)
+	}
+	return nil
+}
+
+// nodeState is whether a node was ready when it was last asked for.
+type nodeState struct {
+	asked time.Time
+	err   error // says that it is not ready
+}
+
+// nodeError says that the Pod's node is not ready, nil when it is or when there is none yet. However many wait, a node
+// is asked for once in a while.
+func (watch *Watch) nodeError(ctx context.Context, client *Client, status *corev1.Pod) error {
+	if status == nil || status.Spec.NodeName == "" {
+		return nil
+	}
+	watch.nodesMutex.Lock()
+	defer watch.nodesMutex.Unlock()
+	state := watch.nodes[status.Spec.NodeName]
+	if time.Since(state.asked) < nodeInterval {
+		return state.err
+	}
+	node, err := client.CoreV1().Nodes().Get(ctx, status.Spec.NodeName, metav1.GetOptions{})
+	if err != nil {
+		return nil
+	}
+	state = nodeState{asked: time.Now()}
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+			state.err = fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
+		}
+	}
+	watch.nodes[node.Name] = state
+	return state.err
+}
+
+// nodeInterval is how old what is known of a node may be.
+const nodeInterval = 2 * time.Second
 
 func (watch *Watch) set(pod *corev1.Pod) {
 	watch.change(func() { watch.pods[pod.Name], watch.last[pod.Name] = pod, pod })

@@ -141,8 +141,8 @@ func TestWaitOutOutlastsAContainerThatFailsToStart(t *testing.T) {
 		status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "RunContainerError"}}}}
 	})
 	runs := func(status *corev1.Pod) bool { return status != nil && Container(status, "c").State.Running != nil }
-	if err := created.Wait(t.Context(), "c to run", time.Minute, runs); err == nil || OutOfTime(err) {
-		t.Errorf("Wait must give up at once: %v", err)
+	if err := created.wait(t.Context(), "c to run", time.Minute, runs, hopelessAfter(time.Millisecond)); err == nil || OutOfTime(err) {
+		t.Errorf("Wait must give up once its patience is over: %v", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- created.WaitOut(t.Context(), "c to run", time.Minute, runs) }()
