@@ -244,10 +244,13 @@ func (g *gate) findOrCreate(ctx context.Context, working *engine.Engine, image s
 		return err
 	}
 	g.kind = ours
-	found, err := ours.Find(ctx)
+	found, replaced, err := ours.Find(ctx)
 	if err != nil {
 		g.kind = nil
 		return errors.Join(err, ours.Close())
+	}
+	if replaced != "" {
+		g.printer.Printf("==> deleted the cluster %s of an earlier run: %s", g.options.ClusterName, replaced)
 	}
 	if found {
 		g.printer.Printf("==> using the kept cluster %s", g.options.ClusterName)

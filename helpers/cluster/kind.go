@@ -87,27 +87,54 @@ func NewKind(working *engine.Engine, name, image string, set handlers.Set, messa
 func (cluster *Kind) Close() error { return cluster.lock.Close() }
 
 // Find tells whether the cluster exists, ready for use, with the wanted image and handlers. A cluster of the name that is not ours is an error;
-// one of ours that was left half made, or that is another than wanted, is deleted.
-func (cluster *Kind) Find(ctx context.Context) (bool, error) {
+// one of ours that cannot be used is deleted, and replaced says why.
+func (cluster *Kind) Find(ctx context.Context) (found bool, replaced string, err error) {
 	names, err := cluster.provider.List()
 	if err != nil {
-		return false, fmt.Errorf("list of kind's clusters: %w", err)
+		return false, "", fmt.Errorf("list of kind's clusters: %w", err)
 	}
 	ours, err := cluster.readRecord()
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
-		return false, err
+		return false, "", err
 	}
 	if !slices.Contains(names, cluster.name) {
-		return false, cluster.forget()
+		return false, "", cluster.forget()
 	}
 	if missing || ours.Engine != cluster.engine.Name {
-		return false, fmt.Errorf("a kind cluster named %s exists that this project did not create; choose another name with -cluster-name, or delete it yourself", cluster.name)
+		return false, "", fmt.Errorf("a kind cluster named %s exists that this project did not create; choose another name with -cluster-name, or delete it yourself", cluster.name)
 	}
-	if ours.Ready && ours.Image == cluster.image && ours.Folder == cluster.handlers.Folder && slices.Equal(ours.Handlers, cluster.handlers.Names()) {
-		return true, nil
+	switch {
+	case !ours.Ready:
+		replaced = "its creation was cut short"
+	case ours.Image != cluster.image:
+		replaced = "it has another node image"
+	case ours.Folder != cluster.handlers.Folder || !slices.Equal(ours.Handlers, cluster.handlers.Names()):
+		replaced = "it has other runtime handlers"
+	case !cluster.nodesRun(ctx):
+		replaced = "its nodes no longer run"
+	default:
+		return true, "", nil
 	}
-	return false, cluster.Destroy(ctx)
+	if ctx.Err() != nil { // and not the nodes that failed to answer
+		return false, "", ctx.Err()
+	}
+	return false, replaced, cluster.Destroy(ctx)
+}
+
+// nodesRun tells whether every node runs a command. The engine's own word is not enough: after a restart of the
+// machine it lists a cluster's containers still, at times as running.
+func (cluster *Kind) nodesRun(ctx context.Context) bool {
+	nodes, err := cluster.provider.ListNodes(cluster.name)
+	if err != nil {
+		return false
+	}
+	for _, node := range nodes {
+		if _, err := cluster.engine.Output(ctx, "exec", node.String(), "true"); err != nil {
+			return false
+		}
+	}
+	return len(nodes) > 0
 }
 
 // Keep makes the cluster outlive its run: the next one finds it.
