@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
@@ -113,11 +114,16 @@ func (watch *Watch) nodeError(ctx context.Context, client *Client, status *corev
 	if time.Since(state.asked) < nodeInterval {
 		return state.err
 	}
+	ctx, cancel := context.WithTimeout(ctx, nodeInterval) // others wait for the answer
+	defer cancel()
 	node, err := client.CoreV1().Nodes().Get(ctx, status.Spec.NodeName, metav1.GetOptions{})
+	state = nodeState{asked: time.Now()}
 	if err != nil {
+		if !apierrors.IsNotFound(err) {
+			watch.nodes[status.Spec.NodeName] = state
+		}
 		return nil
 	}
-	state = nodeState{asked: time.Now()}
 	for _, condition := range node.Status.Conditions {
 		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
 			state.err = fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
