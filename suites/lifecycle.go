@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	killedScene       = Scene{Name: "killed-container", Manifest: "multi-process.yaml"}
+	killedScene       = Scene{Name: "killed-container", Manifest: "multi-process.yaml", Change: withoutProbes}
 	stoppedScene      = Scene{Name: "stopped-container", Manifest: "multi-process.yaml"}
 	termScene         = Scene{Name: "term", Manifest: "start-process.yaml", Change: withGracePeriod(10)}
 	termUnsharedScene = Scene{Name: "term-unshared", Manifest: "start-process.yaml", Unshared: true, Change: withGracePeriod(2)} // is waited out
@@ -27,6 +27,12 @@ var (
 
 func withGracePeriod(seconds int64) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
+}
+
+func withoutProbes(pod *corev1.Pod) {
+	for i := range pod.Spec.Containers {
+		pod.Spec.Containers[i].LivenessProbe = nil
+	}
 }
 
 const lifecyclePage = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
