@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
@@ -114,22 +113,21 @@ func (watch *Watch) nodeError(ctx context.Context, client *Client, status *corev
 	if time.Since(state.asked) < nodeInterval {
 		return state.err
 	}
-	ctx, cancel := context.WithTimeout(ctx, nodeInterval) // others wait for the answer
+	asking, cancel := context.WithTimeout(ctx, nodeInterval) // others wait for the answer
 	defer cancel()
-	node, err := client.CoreV1().Nodes().Get(ctx, status.Spec.NodeName, metav1.GetOptions{})
+	node, err := client.CoreV1().Nodes().Get(asking, status.Spec.NodeName, metav1.GetOptions{})
+	if ctx.Err() != nil {
+		return nil // whoever asked has no more time; that says nothing of the node, and the next one asks again
+	}
 	state = nodeState{asked: time.Now()}
-	if err != nil {
-		if !apierrors.IsNotFound(err) {
-			watch.nodes[status.Spec.NodeName] = state
-		}
-		return nil
-	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-			state.err = fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
+	if err == nil {
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+				state.err = fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
+			}
 		}
 	}
-	watch.nodes[node.Name] = state
+	watch.nodes[status.Spec.NodeName] = state
 	return state.err
 }
 

@@ -8,7 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 // watched returns a client of a fake API, a watch of namespace "run" and one Pod in it.
@@ -124,6 +126,8 @@ func TestWaitTellsBeingOutOfTimeFromALostNode(t *testing.T) {
 	if err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, never); !OutOfTime(err) {
 		t.Errorf("not out of time: %v", err)
 	}
+	client, created = watched(t) // what is known of a node is not asked for again at once
+	update(t, client, running)
 	if _, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: "node"},
 		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}},
@@ -132,6 +136,30 @@ func TestWaitTellsBeingOutOfTimeFromALostNode(t *testing.T) {
 	}
 	if err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, never); OutOfTime(err) || !strings.Contains(err.Error(), "node node is not ready") {
 		t.Errorf("the node is lost, error is %v", err)
+	}
+}
+
+func TestANodeIsAskedForAgainWhenTheAskerRanOutOfTime(t *testing.T) {
+	client, created := watched(t)
+	if _, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "node"},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	asker, cancel := context.WithCancel(t.Context())
+	client.Interface.(*fake.Clientset).PrependReactor("get", "nodes", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if asker.Err() == nil {
+			cancel() // the time ends while the API is asked
+			return true, nil, context.Canceled
+		}
+		return false, nil, nil
+	})
+	if err := created.watch.nodeError(asker, client, created.Last()); err != nil {
+		t.Errorf("nothing was learned, error is %v", err)
+	}
+	if err := created.watch.nodeError(t.Context(), client, created.Last()); err == nil {
+		t.Error("the node is lost, and is not asked for")
 	}
 }
 
