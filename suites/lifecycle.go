@@ -29,6 +29,7 @@ func withGracePeriod(seconds int64) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { pod.Spec.TerminationGracePeriodSeconds = &seconds }
 }
 
+// withoutProbes is for a scene in which no probe stops anything: each probe is an exec.
 func withoutProbes(pod *corev1.Pod) {
 	for i := range pod.Spec.Containers {
 		pod.Spec.Containers[i].LivenessProbe = nil
