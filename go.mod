@@ -1,4 +1,4 @@
-module sharedpid
+module sharedpid.example
 
 go 1.26.0
 

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 // Capability numbers of capabilities(7), as bits of the sets in /proc/PID/status.

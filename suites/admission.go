@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 const validationSource = "https://github.com/kubernetes/kubernetes/blob/master/pkg/apis/core/validation/validation.go"

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 func TestJudgeRejected(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 func TestJudgeDenials(t *testing.T) {

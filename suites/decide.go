@@ -12,8 +12,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
 )
 
 // decisions are what a run comes to, by what it set out to decide.

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/yaml"
 
-	"sharedpid/fixtures/runtimes"
-	"sharedpid/reports"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/reports"
 )
 
 // deviation is one entry of a list of expected deviations.

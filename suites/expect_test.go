@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"sharedpid/fixtures/runtimes"
-	"sharedpid/reports"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/reports"
 )
 
 const knownDeviation = "- {runtime: runsc, versions: '>=20260905.0 <20270000.0', trait: signals/pause-survives, reason: r, link: 'https://example.org/1'}\n"

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 // explanations are the causes that any trait may meet: what keeps a Pod from being looked at.

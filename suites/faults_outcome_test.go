@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"sharedpid/fixtures/faultyruntime"
-	"sharedpid/reports"
+	"sharedpid.example/fixtures/faultyruntime"
+	"sharedpid.example/reports"
 )
 
 func TestOutcomeOf(t *testing.T) {

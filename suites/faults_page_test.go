@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sharedpid/fixtures/faultyruntime"
+	"sharedpid.example/fixtures/faultyruntime"
 )
 
 var updateFaults = flag.Bool("update-faults", false, "write suites/FAULTS.md anew")

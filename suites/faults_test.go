@@ -15,11 +15,11 @@ import (
 	"syscall"
 	"testing"
 
-	"sharedpid/fixtures/faultyruntime"
-	"sharedpid/fixtures/handlers"
-	"sharedpid/fixtures/nodeimage"
-	"sharedpid/helpers/engine"
-	"sharedpid/reports"
+	"sharedpid.example/fixtures/faultyruntime"
+	"sharedpid.example/fixtures/handlers"
+	"sharedpid.example/fixtures/nodeimage"
+	"sharedpid.example/helpers/engine"
+	"sharedpid.example/reports"
 )
 
 // faultOutcome is what the suite made of one faulty runtime.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
+	"sharedpid.example/helpers/pod"
 )
 
 var fileModesScene = Scene{Name: "file-modes", Manifest: "file-modes.yaml", Still: true}

@@ -5,8 +5,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
 )
 
 // Observations as busybox prints them.

@@ -24,14 +24,14 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 	"sigs.k8s.io/e2e-framework/pkg/types"
 
-	"sharedpid/fixtures/nodeimage"
-	"sharedpid/fixtures/runtimes"
-	"sharedpid/fixtures/testimages"
-	"sharedpid/helpers/cluster"
-	"sharedpid/helpers/engine"
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/progress"
-	"sharedpid/reports"
+	"sharedpid.example/fixtures/nodeimage"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/fixtures/testimages"
+	"sharedpid.example/helpers/cluster"
+	"sharedpid.example/helpers/engine"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/progress"
+	"sharedpid.example/reports"
 )
 
 // ExitBadInput is the exit code of a run that was not set up: bad input, or nothing to run on.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 // TestEveryResultIsWrittenBeforeItIsKept adds results side by side, and looks into the reports as soon as each is added.

@@ -10,8 +10,8 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
 )
 
 var (

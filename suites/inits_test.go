@@ -5,7 +5,7 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 func TestJudgeRefusal(t *testing.T) {

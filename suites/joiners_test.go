@@ -5,8 +5,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 func TestJudgeInitContainer(t *testing.T) {

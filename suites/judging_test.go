@@ -7,8 +7,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 // recorded is a snapshot taken in the shell of the article's Pod.

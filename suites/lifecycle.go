@@ -10,9 +10,9 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 var (

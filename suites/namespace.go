@@ -9,8 +9,8 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
 )
 
 var (

@@ -7,8 +7,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 // alone is what a container sees that has a process namespace of its own: its start process, and the look.

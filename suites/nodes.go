@@ -10,10 +10,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"sharedpid/fixtures"
-	"sharedpid/helpers/cluster"
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
+	"sharedpid.example/fixtures"
+	"sharedpid.example/helpers/cluster"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
 )
 
 // pairScene is put on every node, not only on the subject's.

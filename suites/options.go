@@ -14,10 +14,10 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	frameworkflags "sigs.k8s.io/e2e-framework/pkg/flags"
 
-	"sharedpid/fixtures/handlers"
-	"sharedpid/fixtures/nodeimage"
-	"sharedpid/fixtures/runtimes"
-	"sharedpid/fixtures/testimages"
+	"sharedpid.example/fixtures/handlers"
+	"sharedpid.example/fixtures/nodeimage"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/fixtures/testimages"
 )
 
 // Options is what a person may choose for a run.

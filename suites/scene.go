@@ -13,8 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"sharedpid/fixtures"
-	"sharedpid/helpers/pod"
+	"sharedpid.example/fixtures"
+	"sharedpid.example/helpers/pod"
 )
 
 // Scene is the Pod of a manifest as it is put on the cluster for the traits that name it, once for each subject.

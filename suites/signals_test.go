@@ -6,8 +6,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 func TestJudgeWorkersAreReplaced(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
-	"sharedpid/reports"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 // Stage is where a trait's check finds the Pods of one subject and leaves what it saw.

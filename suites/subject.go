@@ -10,9 +10,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"sharedpid/fixtures/runtimes"
-	"sharedpid/helpers/pod"
-	"sharedpid/reports"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
 )
 
 // subject is one node under one RuntimeClass: every selected trait is decided on each.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid/helpers/pod"
-	"sharedpid/helpers/process"
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
 )
 
 // canary is the secret in the environment of the owner, from fixtures/siblings.yaml.

@@ -25,8 +25,8 @@ import (
 	kindlog "sigs.k8s.io/kind/pkg/log"
 	"sigs.k8s.io/yaml"
 
-	"sharedpid/fixtures/handlers"
-	"sharedpid/helpers/engine"
+	"sharedpid.example/fixtures/handlers"
+	"sharedpid.example/helpers/engine"
 )
 
 // Kind creates and deletes one cluster through kind's library. It implements the cluster provider of

@@ -19,13 +19,13 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"sharedpid/fixtures/handlers"
-	"sharedpid/fixtures/nodeimage"
-	"sharedpid/fixtures/runtimes"
-	"sharedpid/fixtures/testimages"
-	"sharedpid/helpers/cluster"
-	"sharedpid/helpers/engine"
-	"sharedpid/helpers/progress"
+	"sharedpid.example/fixtures/handlers"
+	"sharedpid.example/fixtures/nodeimage"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/fixtures/testimages"
+	"sharedpid.example/helpers/cluster"
+	"sharedpid.example/helpers/engine"
+	"sharedpid.example/helpers/progress"
 )
 
 const usage = `Usage: setup [flags]

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 func main() {

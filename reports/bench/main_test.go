@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 func run(seconds float64, verdict reports.Verdict) reports.Run {

@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 const (

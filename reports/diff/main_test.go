@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 // written is the path of a run with one result.

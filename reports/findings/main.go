@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"sharedpid/reports"
+	"sharedpid.example/reports"
 )
 
 func main() {
