@@ -1,17 +1,21 @@
-// Package reports holds the result model of a run and the writers that turn it into files.
-// Every writer is a pure function of one Run, so that a report never says what the model does not.
+// Package reports holds the result model of a run: what was learned, what it amounts to, and how it is read from a file.
+//
+// Each form of a report is a package below this one. A form is a pure function of one Run, so that a report never says
+// what the model does not. What every form must say alike is decided here: the outcomes of a run beside the list of
+// known deviations, their counts and their order, and the words for them.
 package reports
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 )
 
 // SchemaVersion is the version of the JSON form of Run. It rises when a reader of an older
 // file would misread a newer one.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
-// Verdict is what a run concludes about one trait of one subject, or about itself as a whole.
+// Verdict is what a run concludes about one trait of one target, or about itself as a whole.
 type Verdict string
 
 const (
@@ -25,23 +29,58 @@ const (
 	Unsupported Verdict = "unsupported"
 	// NotRun is what a report says of a planned trait that has no result. It never stands in Result.Verdict.
 	NotRun Verdict = "not run"
-	// Expected is what a report says of a nonconformant result that a list of expected deviations has. It never
+	// KnownDeviation is what a report says of a nonconformant result that the list of known deviations has. It never
 	// stands in Result.Verdict.
-	Expected Verdict = "expected"
-	// Vanished is what a report says of a conformant result that a list of expected deviations calls nonconformant.
+	KnownDeviation Verdict = "known deviation"
+	// Resolved is what a report says of a conformant result that the list of known deviations calls nonconformant.
 	// It never stands in Result.Verdict.
-	Vanished Verdict = "vanished"
+	Resolved Verdict = "resolved"
+)
+
+// Kind says why a result is inconclusive.
+type Kind string
+
+const (
+	// Control means that a control did not show the opposite, so that the look at the Pod that shares proves nothing.
+	Control Kind = "control"
+	// Precondition means that what the trait needs was not there: a file, a worker, a program of the image.
+	Precondition Kind = "precondition"
+	// Ambiguous means that processes of several Pods were seen where the Pod's own had to be told apart.
+	Ambiguous Kind = "ambiguous"
+	// Refused means that admission, a quota, RBAC or a policy refused a request.
+	Refused Kind = "refused"
+	// NotStarted means that a container or a sandbox cannot come up: image, configuration, runtime handler.
+	NotStarted Kind = "not started"
+	// Lost means that the node, the API or an answer was lost.
+	Lost Kind = "lost"
+	// OutOfTime means that what was waited for did not come within its limit.
+	OutOfTime Kind = "out of time"
+	// Killed means that the shell of a look was ended by SIGKILL.
+	Killed Kind = "killed"
+	// Interrupted means that the run was ended from outside.
+	Interrupted Kind = "interrupted"
+	// Defect means that the check itself failed: a defect of the suite.
+	Defect Kind = "defect"
 )
 
 // Run is everything that one run of the suite learned. All reports are functions of it.
 type Run struct {
-	SchemaVersion int       `json:"schemaVersion"`
-	ID            string    `json:"id"`
-	SuiteVersion  string    `json:"suiteVersion"`
-	Profile       string    `json:"profile"`
-	Selection     string    `json:"selection,omitempty"` // what narrowed the profile (traits, labels), empty when nothing did
-	Start         time.Time `json:"start"`
-	Seconds       float64   `json:"seconds"` // from Start to the last write
+	SchemaVersion int    `json:"schemaVersion"`
+	ID            string `json:"id"`
+	SuiteVersion  string `json:"suiteVersion"`
+	Profile       string `json:"profile"`
+	// Narrowed are the options that narrowed the profile or the cluster, as they were given; empty when nothing did.
+	Narrowed []string `json:"narrowed,omitempty"`
+	// LeftOut is what of the cluster was not looked at, and why.
+	LeftOut []LeftOut `json:"leftOut,omitempty"`
+	// Arguments are those that the run was asked with; they reproduce it.
+	Arguments []string `json:"arguments,omitempty"`
+	// Limits are the limits that differ from their defaults, by name.
+	Limits map[string]string `json:"limits,omitempty"`
+	// Running says that the run had not ended when this was written.
+	Running bool      `json:"running,omitempty"`
+	Start   time.Time `json:"start"`
+	Seconds float64   `json:"seconds"` // from Start to the last write
 	// Verdict and Reason are the overall verdict; Conclude sets them.
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason"`
@@ -49,12 +88,34 @@ type Run struct {
 	SetupError string            `json:"setupError,omitempty"`
 	Cluster    Cluster           `json:"cluster"`
 	Images     map[string]string `json:"images,omitempty"` // test image name to the reference used
-	Subjects   []Subject         `json:"subjects"`
+	Targets    []Target          `json:"targets"`
 	Plan       []Planned         `json:"plan"`
 	Results    []Result          `json:"results"`
 	Phases     []Phase           `json:"phases,omitempty"`
+	// Looks are the questions to the cluster and its answers: what judging the run again rests on.
+	Looks []Look `json:"looks,omitempty"`
 	// PeakMemoryBytes is the largest resident set that the suite's process had.
 	PeakMemoryBytes int64 `json:"peakMemoryBytes,omitempty"`
+}
+
+// LeftOut is a node that was not looked at.
+type LeftOut struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"` // tainted, cordoned, not ready, another system, not selected
+}
+
+// Partial tells whether the run was about a part of the profile or of the cluster only.
+func (run Run) Partial() bool { return len(run.Narrowed)+len(run.LeftOut) > 0 }
+
+// Look is one question to the cluster with its answer. Those of one asker on one target stand in the order in which they
+// were asked.
+type Look struct {
+	Target   string          `json:"target"`   // Target.ID
+	By       string          `json:"by"`       // id of the trait, or name of the probe, that asked
+	Question string          `json:"question"` // what was asked of whom, such as "exec article/shell: kill -0 7"
+	Answer   json.RawMessage `json:"answer,omitempty"`
+	Kind     Kind            `json:"kind,omitempty"`  // why there is no answer
+	Error    string          `json:"error,omitempty"` // the same in words
 }
 
 // Cluster says which cluster was looked at and how it was obtained.
@@ -66,8 +127,8 @@ type Cluster struct {
 	NodeImage         string `json:"nodeImage,omitempty"`
 }
 
-// Subject is one node under one runtime handler: where a trait was looked at.
-type Subject struct {
+// Target is one node under one runtime handler: where a trait was looked at.
+type Target struct {
 	ID             string `json:"id"` // unique in a run: the node's name, with "/RUNTIMECLASS" when one was asked for
 	Node           string `json:"node"`
 	RuntimeClass   string `json:"runtimeClass,omitempty"`
@@ -81,42 +142,42 @@ type Subject struct {
 	Architecture   string `json:"architecture"`
 }
 
-// Planned is one trait on one subject that the run set out to decide.
+// Planned is one trait on one target that the run set out to decide.
 type Planned struct {
-	Trait   string `json:"trait"`
-	Subject string `json:"subject"`
+	Trait  string `json:"trait"`
+	Target string `json:"target"`
 }
 
-// Result is the verdict on one trait on one subject, and what it rests on.
+// Result is the verdict on one trait on one target, and what it rests on.
 type Result struct {
-	Trait      string     `json:"trait"`   // stable id, GROUP/NAME
-	Subject    string     `json:"subject"` // Subject.ID
+	Trait      string     `json:"trait"`  // stable id, GROUP/NAME
+	Target     string     `json:"target"` // Target.ID
 	Statement  string     `json:"statement"`
 	Profile    string     `json:"profile"` // the smallest profile the trait is in: article, core or full
 	Documented bool       `json:"documented"`
 	Article    string     `json:"article,omitempty"` // the accurate statement where the article is loose
 	Sources    []string   `json:"sources,omitempty"`
 	Verdict    Verdict    `json:"verdict"`
+	Kind       Kind       `json:"kind,omitempty"`      // why it is inconclusive, empty otherwise
 	Reason     string     `json:"reason"`              // one line: what was observed, or why it was not
-	Expected   string     `json:"expected,omitempty"`  // on failure: what the statement asks for
-	Observed   string     `json:"observed,omitempty"`  // on failure: what was seen instead
 	Cause      string     `json:"cause,omitempty"`     // on failure: what probably causes it
 	NextStep   string     `json:"nextStep,omitempty"`  // on failure: what a person does next
 	Diagnosis  string     `json:"diagnosis,omitempty"` // on failure: Pod, events and logs as gathered before clean-up
+	Stack      string     `json:"stack,omitempty"`     // of a check that failed itself
 	Namespace  string     `json:"namespace,omitempty"` // where its Pods were
 	Start      time.Time  `json:"start"`
 	Seconds    float64    `json:"seconds"`
 	Requests   int        `json:"requests,omitempty"` // to the API, this trait's own
 	Evidence   []Evidence `json:"evidence"`
 	Control    []Evidence `json:"control,omitempty"` // the same look at a Pod that does not share
-	// Deviation is what was recorded beforehand about this trait under this runtime, nil when nothing was. It turns
-	// a nonconformant result into an expected one, and a conformant one into a record that has become wrong.
-	Deviation *Deviation `json:"deviation,omitempty"`
+	// KnownDeviation is what was recorded beforehand about this trait under this runtime, nil when nothing was. It turns
+	// a nonconformant result into a known deviation, and a conformant one into a resolved one.
+	KnownDeviation *Deviation `json:"knownDeviation,omitempty"`
 }
 
-// Deviation is one entry of a list of expected deviations.
+// Deviation is one entry of the list of known deviations.
 type Deviation struct {
-	Runtime     string `json:"runtime"`            // that of Subject.RuntimeName
+	Runtime     string `json:"runtime"`            // that of Target.RuntimeName
 	Versions    string `json:"versions,omitempty"` // range of its versions that the entry is about, such as ">=1.5 <1.6"; empty for all
 	Trait       string `json:"trait"`
 	Reason      string `json:"reason"`                // what the runtime does instead
@@ -151,10 +212,11 @@ type Access struct {
 	Caller    string `json:"caller"`
 	Target    string `json:"target"`
 	Operation string `json:"operation"`
-	Expected  string `json:"expected"`           // "allowed" or an errno
-	Observed  string `json:"observed"`           // "allowed" or an errno
-	Rule      string `json:"rule"`               // why that is expected, one sentence
-	Narrowed  string `json:"narrowed,omitempty"` // what was detected to forbid more than the rule does: "yama", "apparmor", "selinux", "hidepid"
+	Want      string `json:"want"`     // "allowed" or an errno
+	Observed  string `json:"observed"` // "allowed" or an errno
+	Rule      string `json:"rule"`     // why that is wanted, one sentence
+	// Narrowed is what was detected to forbid more than the rule does: "yama", "apparmor", "selinux", "hidepid".
+	Narrowed string `json:"narrowed,omitempty"`
 }
 
 // Phase is one step of a run with its length, for people who watch the time.
@@ -164,22 +226,22 @@ type Phase struct {
 	Seconds float64   `json:"seconds"`
 }
 
-// RuntimeName is the name by which a list of expected deviations calls the subject's runtime: that of its RuntimeClass,
+// RuntimeName is the name by which the list of known deviations calls the target's runtime: that of its RuntimeClass,
 // or without one that of the node's container runtime, such as containerd.
-func (subject Subject) RuntimeName() string {
-	if subject.RuntimeClass != "" {
-		return subject.RuntimeClass
+func (target Target) RuntimeName() string {
+	if target.RuntimeClass != "" {
+		return target.RuntimeClass
 	}
-	name, _, _ := strings.Cut(subject.Runtime, "://")
+	name, _, _ := strings.Cut(target.Runtime, "://")
 	return name
 }
 
 // Version is the version of the runtime that RuntimeName names, empty when it is not known.
-func (subject Subject) Version() string {
-	if subject.RuntimeClass != "" {
-		return subject.RuntimeVersion
+func (target Target) Version() string {
+	if target.RuntimeClass != "" {
+		return target.RuntimeVersion
 	}
-	_, version, _ := strings.Cut(subject.Runtime, "://")
+	_, version, _ := strings.Cut(target.Runtime, "://")
 	return version
 }
 

@@ -1,0 +1,121 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// RunFile is the name of the file that holds the JSON form of a run.
+const RunFile = "run.json"
+
+// InputError is an error about what was given: a file that is no run, runs with nothing in common. It is no verdict about
+// anything, and what was asked for did not take place.
+type InputError struct{ Err error }
+
+// Error returns what is wrong, in one line.
+func (err *InputError) Error() string { return err.Err.Error() }
+
+// Unwrap returns the error behind it.
+func (err *InputError) Unwrap() error { return err.Err }
+
+// NewInputError makes an InputError as fmt.Errorf makes an error.
+func NewInputError(format string, arguments ...any) error {
+	return &InputError{fmt.Errorf(format, arguments...)}
+}
+
+// Encode returns the JSON form of a run, completed.
+func Encode(run Run) ([]byte, error) {
+	var content bytes.Buffer
+	encoder := json.NewEncoder(&content)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(run.Complete())
+	return content.Bytes(), err
+}
+
+// Read reads the JSON form of a run from a file: of SchemaVersion, or of the version before it, which is translated. Its error is
+// an InputError of one line that names the path.
+func Read(path string) (Run, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return Run{}, NewInputError("cannot read the run: %w", err)
+	}
+	run, err := Decode(content)
+	if err != nil {
+		return Run{}, NewInputError("%s %w", path, err)
+	}
+	return run, nil
+}
+
+// Decode reads the JSON form of a run as Read does. Its error continues a sentence that begins with the name of what was read.
+func Decode(content []byte) (Run, error) {
+	var header struct {
+		SchemaVersion *int   `json:"schemaVersion"`
+		SuiteVersion  string `json:"suiteVersion"`
+	}
+	if err := json.Unmarshal(content, &header); err != nil {
+		return Run{}, fmt.Errorf("is not a %s: %w", RunFile, err)
+	}
+	if header.SchemaVersion == nil {
+		return Run{}, errors.New("is not a " + RunFile + ": it has no schemaVersion")
+	}
+	version := *header.SchemaVersion
+	switch version {
+	case SchemaVersion:
+	case 1:
+		var err error
+		if content, err = fromVersion1(content); err != nil {
+			return Run{}, fmt.Errorf("is not a %s of schema version 1: %w", RunFile, err)
+		}
+	default:
+		return Run{}, fmt.Errorf("has schema version %d and this suite reads version %d and 1: "+
+			"read it with the suite that wrote it (%q), or run again",
+			version, SchemaVersion, header.SuiteVersion)
+	}
+	var run Run
+	if err := json.Unmarshal(content, &run); err != nil {
+		return Run{}, fmt.Errorf("is not a %s of schema version %d: %w", RunFile, version, err)
+	}
+	return run, nil
+}
+
+// version1Names are the keys of schema version 1 that are called something else today. What a result was expected to be is
+// renamed with what an access was, and then dropped, since no result has such a key today.
+var version1Names = map[string]string{
+	"subjects": "targets", "subject": "target", "deviation": "knownDeviation", "selection": "narrowed", "expected": "want",
+}
+
+// fromVersion1 translates the JSON form of schema version 1 to that of the present one.
+func fromVersion1(content []byte) ([]byte, error) {
+	var run map[string]any
+	if err := json.Unmarshal(content, &run); err != nil {
+		return nil, err
+	}
+	rename(run)
+	run["schemaVersion"] = SchemaVersion
+	if narrowed, found := run["narrowed"]; found {
+		run["narrowed"] = []any{narrowed}
+	}
+	return json.Marshal(run)
+}
+
+// rename gives the keys of all objects in the value their names of today.
+func rename(value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, each := range value {
+			rename(each)
+		}
+	case map[string]any:
+		for old, each := range value {
+			rename(each)
+			if name, found := version1Names[old]; found {
+				delete(value, old)
+				value[name] = each
+			}
+		}
+	}
+}
