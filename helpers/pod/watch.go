@@ -4,71 +4,105 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"sharedpid.example/reports"
 )
 
 // Watch keeps the state of every Pod in one namespace, so that many waits cost the API server one request and not
-// one each for every look.
+// one each for every look. A change of a Pod wakes those who wait for that Pod alone.
 type Watch struct {
-	mutex         sync.Mutex
-	pods          map[string]*corev1.Pod // by name; nil for one that was there and is gone
-	last          map[string]*corev1.Pod // by name, as last seen, those that are gone as well
-	sandboxErrors map[string]string      // by name of the Pod: why its sandbox did not come up, when it was last tried
-	changed       chan struct{}          // closed and replaced at every change
+	client   *Client
+	patience Patience
+	asking   singleflight.Group // for nodes, by name
 
-	nodesMutex sync.Mutex
-	nodes      map[string]nodeState // by name
+	mutex   sync.Mutex
+	pods    map[string]*state    // by name
+	nodes   map[string]nodeState // by name
+	failing error                // why the Pods cannot be watched, nil when they were since
+}
+
+// state is what is known of one Pod.
+type state struct {
+	current      *corev1.Pod // nil for one that is gone or was never seen
+	last         *corev1.Pod // as last seen, also when it is gone
+	seen         bool        // whether it ever was there
+	sandboxError string      // why its sandbox did not come up, when it was last tried
+	failures     []startFailure
+	changed      chan struct{} // closed and replaced at every change
 }
 
 // Watch watches the Pods of a namespace, and the events about sandboxes that do not come up, until ctx ends. It returns
-// once it has seen what is there.
-func (client *Client) Watch(ctx context.Context, namespace string) (*Watch, error) {
-	watch := &Watch{
-		pods: map[string]*corev1.Pod{}, last: map[string]*corev1.Pod{}, sandboxErrors: map[string]string{},
-		changed: make(chan struct{}), nodes: map[string]nodeState{},
-	}
-	// The lists are asked for first, for their errors: informers only log what goes wrong.
-	if _, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1}); err != nil {
+// once it has seen what is there, and fails when that takes longer than limit or may not be read.
+func (client *Client) Watch(ctx context.Context, namespace string, patience Patience, limit time.Duration) (*Watch, error) {
+	watch := &Watch{client: client, patience: patience, pods: map[string]*state{}, nodes: map[string]nodeState{}}
+	limited, cancel := context.WithTimeoutCause(ctx, limit, notWithin(limit))
+	defer cancel()
+	// The lists are asked for first, for their errors: informers go on for ever.
+	if _, err := Retry(limited, func(ctx context.Context) (*corev1.PodList, error) {
+		return client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{Limit: 1})
+	}); err != nil {
 		return nil, fmt.Errorf("watch Pods of namespace %s: %w", namespace, err)
 	}
-	if _, err := client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{Limit: 1, FieldSelector: sandboxFailed}); err != nil {
+	if _, err := Retry(limited, func(ctx context.Context) (*corev1.EventList, error) {
+		return client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{Limit: 1, FieldSelector: sandboxFailed})
+	}); err != nil {
 		return nil, fmt.Errorf("watch events of namespace %s: %w", namespace, err)
 	}
+	watching, stop := context.WithCancel(ctx)
 	// Events have no index on the API server: each list reads all of the namespace, a watch only what is new.
-	events := informers.NewSharedInformerFactoryWithOptions(client.Interface, 0, informers.WithNamespace(namespace),
-		informers.WithTweakListOptions(func(options *metav1.ListOptions) { options.FieldSelector = sandboxFailed })).Core().V1().Events().Informer()
-	if _, err := events.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { watch.sandboxFailed(object.(*corev1.Event)) },
-		UpdateFunc: func(_, object any) { watch.sandboxFailed(object.(*corev1.Event)) },
-	}); err != nil {
+	selected := func(options *metav1.ListOptions) { options.FieldSelector = sandboxFailed }
+	// Where events cannot be watched, only the words about a sandbox are missing.
+	eventInformer := coreinformers.NewFilteredEventInformer(client.Interface, namespace, 0, cache.Indexers{}, selected)
+	events, err := inform(watching, eventInformer, func(error) {}, watch.sandboxFailed, func(*corev1.Event) {})
+	if err == nil {
+		var pods cache.SharedIndexInformer
+		podInformer := coreinformers.NewPodInformer(client.Interface, namespace, 0, cache.Indexers{})
+		pods, err = inform(watching, podInformer, watch.failed, watch.set, watch.remove)
+		if err == nil && !cache.WaitForCacheSync(limited.Done(), pods.HasSynced, events.HasSynced) {
+			err = context.Cause(limited)
+			if failure := watch.failure(); failure != nil {
+				err = fmt.Errorf("%w: %w", err, failure)
+			}
+		}
+	}
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("watch Pods and events of namespace %s: %w", namespace, err)
+	}
+	context.AfterFunc(ctx, stop)
+	return watch, nil
+}
+
+// inform starts an informer that hands each object to set, each that is gone to remove, and what goes wrong to failed.
+func inform[T any](
+	ctx context.Context, informer cache.SharedIndexInformer, failed func(error), set, remove func(T),
+) (cache.SharedIndexInformer, error) {
+	if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { failed(err) }); err != nil {
 		return nil, err
 	}
-	go events.RunWithContext(ctx)
-	informer := informers.NewSharedInformerFactoryWithOptions(client.Interface, 0, informers.WithNamespace(namespace)).Core().V1().Pods().Informer()
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(object any) { watch.set(object.(*corev1.Pod)) },
-		UpdateFunc: func(_, object any) { watch.set(object.(*corev1.Pod)) },
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(object any) { set(object.(T)) },
+		UpdateFunc: func(_, object any) { set(object.(T)) },
 		DeleteFunc: func(object any) {
 			if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
 				object = unknown.Obj
 			}
-			watch.remove(object.(*corev1.Pod))
+			remove(object.(T))
 		},
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
 	go informer.RunWithContext(ctx)
-	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced, events.HasSynced) {
-		return nil, fmt.Errorf("watch Pods and events of namespace %s: %w", namespace, context.Cause(ctx))
-	}
-	return watch, nil
+	return informer, nil
 }
 
 // sandboxFailed selects the events in which a kubelet says why a sandbox did not come up.
@@ -78,21 +112,73 @@ const sandboxFailedReason = "FailedCreatePodSandBox"
 
 func (watch *Watch) sandboxFailed(event *corev1.Event) {
 	if event.Reason == sandboxFailedReason { // not every API selects
-		watch.change(func() { watch.sandboxErrors[event.InvolvedObject.Name] = event.Message })
+		watch.change(event.InvolvedObject.Name, func(pod *state) { pod.sandboxError = event.Message })
 	}
 }
 
-// sandboxError returns why the sandbox of a Pod did not come up when it was last tried, nil when it did or was not tried.
-func (watch *Watch) sandboxError(status *corev1.Pod) error {
-	if status == nil || status.Status.Phase != corev1.PodPending {
+func (watch *Watch) set(pod *corev1.Pod) {
+	watch.change(pod.Name, func(state *state) {
+		watch.failing = nil
+		state.current, state.last, state.seen = pod, pod, true
+		state.failures = startFailures(state.failures, pod, time.Now())
+	})
+}
+
+func (watch *Watch) remove(pod *corev1.Pod) {
+	watch.change(pod.Name, func(state *state) {
+		watch.failing = nil
+		state.current, state.last, state.seen, state.failures = nil, pod, true, nil
+	})
+}
+
+// change changes what is known of one Pod, and wakes those who wait for it.
+func (watch *Watch) change(name string, change func(*state)) {
+	watch.mutex.Lock()
+	defer watch.mutex.Unlock()
+	state := watch.pod(name)
+	change(state)
+	close(state.changed)
+	state.changed = make(chan struct{})
+}
+
+// state returns what is known of a Pod now. Its channel is closed at the next change.
+func (watch *Watch) state(name string) state {
+	watch.mutex.Lock()
+	defer watch.mutex.Unlock()
+	return *watch.pod(name)
+}
+
+// pod returns the state of a Pod, which it makes where there is none. The caller holds the mutex.
+func (watch *Watch) pod(name string) *state {
+	if watch.pods[name] == nil {
+		watch.pods[name] = &state{changed: make(chan struct{})}
+	}
+	return watch.pods[name]
+}
+
+// sandbox returns why the sandbox of a Pod did not come up when it was last tried, nil when it did or was not tried.
+func (state state) sandbox() error {
+	if state.current == nil || state.current.Status.Phase != corev1.PodPending || state.sandboxError == "" {
 		return nil
+	}
+	return errors.New(state.sandboxError)
+}
+
+// failed notes why the Pods cannot be watched at the moment. A watch that ends or is too old is begun again as a matter of course.
+func (watch *Watch) failed(err error) {
+	if errors.Is(err, io.EOF) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return
 	}
 	watch.mutex.Lock()
 	defer watch.mutex.Unlock()
-	if message := watch.sandboxErrors[status.Name]; message != "" {
-		return errors.New(message)
-	}
-	return nil
+	watch.failing = fmt.Errorf("the watch of Pods fails: %w", err)
+}
+
+// failure returns why the Pods could not be watched since something was last seen of any, nil when nothing went wrong.
+func (watch *Watch) failure() error {
+	watch.mutex.Lock()
+	defer watch.mutex.Unlock()
+	return watch.failing
 }
 
 // nodeState is whether a node was ready when it was last asked for.
@@ -101,67 +187,48 @@ type nodeState struct {
 	err   error // says that it is not ready
 }
 
-// nodeError says that the Pod's node is not ready, nil when it is or when there is none yet. However many wait, a node
-// is asked for once in a while.
-func (watch *Watch) nodeError(ctx context.Context, client *Client, status *corev1.Pod) error {
-	if status == nil || status.Spec.NodeName == "" {
-		return nil
-	}
-	watch.nodesMutex.Lock()
-	defer watch.nodesMutex.Unlock()
-	state := watch.nodes[status.Spec.NodeName]
-	if time.Since(state.asked) < nodeInterval {
-		return state.err
-	}
-	asking, cancel := context.WithTimeout(ctx, nodeInterval) // others wait for the answer
-	defer cancel()
-	node, err := client.CoreV1().Nodes().Get(asking, status.Spec.NodeName, metav1.GetOptions{})
-	if ctx.Err() != nil {
-		return nil // whoever asked has no more time; that says nothing of the node, and the next one asks again
-	}
-	state = nodeState{asked: time.Now()}
-	if err == nil {
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
-				state.err = fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)
-			}
-		}
-	}
-	watch.nodes[status.Spec.NodeName] = state
-	return state.err
-}
-
 // nodeInterval is how old what is known of a node may be.
 const nodeInterval = 2 * time.Second
 
-func (watch *Watch) set(pod *corev1.Pod) {
-	watch.change(func() { watch.pods[pod.Name], watch.last[pod.Name] = pod, pod })
+// nodeError says that the Pod's node is not ready, nil when it is, when it has none yet, or when it cannot be asked for. However
+// many wait, a node is asked for once in a while, and the answer is for all: who asked may have no time left for it.
+func (watch *Watch) nodeError(ctx context.Context, pod *corev1.Pod) error {
+	if pod == nil || pod.Spec.NodeName == "" {
+		return nil
+	}
+	name := pod.Spec.NodeName
+	answer := watch.asking.DoChan(name, func() (any, error) {
+		watch.mutex.Lock()
+		state, known := watch.nodes[name]
+		watch.mutex.Unlock()
+		if known && time.Since(state.asked) < nodeInterval {
+			return nil, state.err
+		}
+		asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), nodeInterval)
+		defer cancel()
+		node, err := watch.client.CoreV1().Nodes().Get(asking, name, metav1.GetOptions{})
+		state = nodeState{asked: time.Now()}
+		if err == nil {
+			state.err = notReady(node)
+		}
+		watch.mutex.Lock()
+		watch.nodes[name] = state
+		watch.mutex.Unlock()
+		return nil, state.err
+	})
+	select {
+	case node := <-answer:
+		return node.Err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
-func (watch *Watch) remove(pod *corev1.Pod) {
-	watch.change(func() { watch.pods[pod.Name], watch.last[pod.Name] = nil, pod })
-}
-
-func (watch *Watch) change(change func()) {
-	watch.mutex.Lock()
-	defer watch.mutex.Unlock()
-	change()
-	close(watch.changed)
-	watch.changed = make(chan struct{})
-}
-
-// state returns the Pod as last seen, nil when there is none, whether there ever was one, and a channel that is closed at
-// the next change.
-func (watch *Watch) state(name string) (pod *corev1.Pod, seen bool, changed <-chan struct{}) {
-	watch.mutex.Lock()
-	defer watch.mutex.Unlock()
-	pod, seen = watch.pods[name]
-	return pod, seen, watch.changed
-}
-
-// Last returns the Pod as it was last seen, also after it is gone: a wait may miss the states before its end.
-func (pod *Pod) Last() *corev1.Pod {
-	pod.watch.mutex.Lock()
-	defer pod.watch.mutex.Unlock()
-	return pod.watch.last[pod.Name]
+func notReady(node *corev1.Node) error {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+			return kinded{reports.Lost, fmt.Errorf("node %s is not ready: %s", node.Name, condition.Message)}
+		}
+	}
+	return nil
 }

@@ -2,180 +2,400 @@ package pod
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
+	"sharedpid.example/reports"
 )
 
-// watched returns a client of a fake API, a watch of namespace "run" and one Pod in it.
-func watched(t *testing.T) (*Client, *Pod) {
+// cluster is a fake API with a watch of namespace "run", all in the bubble of a test.
+type cluster struct {
+	*Client
+	api      *fake.Clientset
+	executor *executor
+	watch    *Watch
+}
+
+var (
+	testLimits   = Limits{Execs: 2, RequestsPerSecond: 1000}
+	testPatience = Patience{ImagePull: 40 * time.Second, Start: 15 * time.Second}
+)
+
+func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	client := &Client{Interface: fake.NewClientset()}
-	watch, err := client.Watch(t.Context(), "run")
+	cluster := &cluster{api: fake.NewClientset(), executor: &executor{}}
+	var err error
+	if cluster.Client, err = NewClientFrom(cluster.api, cluster.executor, testLimits); err != nil {
+		t.Fatal(err)
+	}
+	if cluster.watch, err = cluster.Watch(t.Context(), "run", testPatience, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	return cluster
+}
+
+func podCalled(name string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "run", Name: name},
+		Spec:       corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "c"}}},
+		Status:     corev1.PodStatus{Phase: corev1.PodPending},
+	}
+}
+
+// create creates a Pod and waits until the watch has seen it: before, nothing that is asked about it means anything.
+func (cluster *cluster) create(t *testing.T, name string) *Pod {
+	t.Helper()
+	created, err := cluster.Create(t.Context(), cluster.watch, podCalled(name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	created, err := client.Create(t.Context(), watch, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "run", Name: "pod"}, Spec: corev1.PodSpec{NodeName: "node"},
+	if err := created.Wait(t.Context(), "the Pod to be seen", time.Minute, func(pod *corev1.Pod) bool { return pod != nil }); err != nil {
+		t.Fatal(err)
+	}
+	return created
+}
+
+// change changes a Pod as the kubelet or the API would, and returns when the watch has seen it.
+func (cluster *cluster) change(t *testing.T, name string, change func(*corev1.Pod)) {
+	t.Helper()
+	pod, err := cluster.api.Tracker().Get(podResource, "run", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := pod.DeepCopyObject().(*corev1.Pod)
+	change(changed)
+	if err := cluster.api.Tracker().Update(podResource, changed, "run"); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+
+func (cluster *cluster) addNode(t *testing.T, ready corev1.ConditionStatus) {
+	t.Helper()
+	if _, err := cluster.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "node"},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready, Message: "no heartbeat"}}},
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addSandboxEvent lets the kubelet say why the sandbox of Pod "pod" did not come up.
+func (cluster *cluster) addSandboxEvent(t *testing.T, reason, message string) {
+	t.Helper()
+	if _, err := cluster.CoreV1().Events("run").Create(t.Context(), &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "run", Name: "event"}, InvolvedObject: corev1.ObjectReference{Name: "pod"},
+		Reason: reason, Message: message,
+	}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// requests counts the requests for nodes.
+func (cluster *cluster) nodeRequests() (count int) {
+	for _, action := range cluster.api.Actions() {
+		if action.Matches("get", "nodes") {
+			count++
+		}
+	}
+	return count
+}
+
+func running(pod *corev1.Pod) {
+	pod.Status.Phase = corev1.PodRunning
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "c", ContainerID: "containerd://abc", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+	}}
+}
+
+func waiting(reason string) func(*corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{waitingStatus("c", reason)}
+	}
+}
+
+func waitingStatus(name, reason string) corev1.ContainerStatus {
+	return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "as the kubelet says"},
+	}}
+}
+
+func never(*corev1.Pod) bool { return false }
+
+// expectError checks an error's kind and words.
+func expectError(t *testing.T, err error, kind reports.Kind, words ...string) {
+	t.Helper()
+	if err == nil || KindOf(err) != kind {
+		t.Errorf("error is of kind %q, want %q: %v", KindOf(err), kind, err)
+		return
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("error lacks %q: %v", word, err)
+		}
+	}
+}
+
+// expectAfter checks how much time has passed since start, in a bubble, where time passes only by waiting.
+func expectAfter(t *testing.T, start time.Time, want time.Duration) {
+	t.Helper()
+	if passed := time.Since(start); passed != want {
+		t.Errorf("it took %v, want %v", passed, want)
+	}
+}
+
+func TestAChangeWakesOnlyThoseWhoWaitForThatPod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		one, other := cluster.create(t, "pod"), cluster.create(t, "other")
+		var asked atomic.Int64
+		ended := make(chan error, 1)
+		go func() {
+			ended <- other.Wait(t.Context(), "the other", time.Second, func(*corev1.Pod) bool { asked.Add(1); return false })
+		}()
+		synctest.Wait()
+		before := asked.Load()
+		cluster.change(t, "pod", running)
+		cluster.addSandboxEvent(t, sandboxFailedReason, "no network")
+		if one.Last().Status.Phase != corev1.PodRunning || asked.Load() != before {
+			t.Errorf("who waits for another Pod was asked %d times more", asked.Load()-before)
+		}
+		cluster.change(t, "other", running)
+		if asked.Load() != before+1 {
+			t.Errorf("a change of the Pod itself asked %d times more, want once", asked.Load()-before)
+		}
+		<-ended
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, created
 }
 
-func update(t *testing.T, client *Client, change func(*corev1.PodStatus)) {
-	t.Helper()
-	pod, err := client.CoreV1().Pods("run").Get(t.Context(), "pod", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	change(&pod.Status)
-	if _, err := client.CoreV1().Pods("run").UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func running(status *corev1.PodStatus) {
-	status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
-}
-
-func TestWaitSeesChanges(t *testing.T) {
-	client, created := watched(t)
-	waited := make(chan error, 1)
-	go func() { waited <- created.WaitRunning(t.Context(), "c") }()
-	update(t, client, running)
-	if err := <-waited; err != nil {
-		t.Error(err)
-	}
-}
-
-// TestWaitSeesThatAPodIsGone also when it went before the wait began.
-func TestWaitSeesThatAPodIsGone(t *testing.T) {
-	_, created := watched(t)
-	gone := func(status *corev1.Pod) bool { return status == nil }
-	if err := created.Wait(t.Context(), "the Pod to be there", time.Minute, func(status *corev1.Pod) bool { return status != nil }); err != nil {
-		t.Fatal(err)
-	}
-	if err := created.Delete(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := created.Wait(t.Context(), "the Pod to be gone", time.Minute, gone); err != nil {
+func TestLastIsKeptWhenThePodIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		created := cluster.create(t, "pod")
+		cluster.change(t, "pod", running)
+		if ids := created.ContainerIDs(); len(ids) != 1 || ids["abc"] != "c" {
+			t.Errorf("container ids are %v", ids)
+		}
+		if err := created.Delete(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestWaitEndsAtOnceWhenHopeless(t *testing.T) {
-	client, created := watched(t)
-	update(t, client, func(status *corev1.PodStatus) {
-		status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such image"}}}}
-	})
-	err := created.WaitRunning(t.Context(), "c")
-	if err == nil || !strings.Contains(err.Error(), "ErrImagePull: no such image") {
-		t.Errorf("error is %v", err)
-	}
-}
-
-func TestWaitSaysWhatItLastSaw(t *testing.T) {
-	client, created := watched(t)
-	update(t, client, running)
-	err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, func(*corev1.Pod) bool { return false })
-	for _, words := range []string{"what never comes", "not within 50ms", "c running"} {
-		if err == nil || !strings.Contains(err.Error(), words) {
-			t.Errorf("error %v lacks %q", err, words)
+		synctest.Wait()
+		if last := created.Last(); last == nil || Container(last, "c").State.Running == nil {
+			t.Errorf("last seen is %v", last)
 		}
-	}
+		if text := created.Describe(); text != "Running, c running (0 restarts)" {
+			t.Errorf("it is described as %q", text)
+		}
+		if ids := created.ContainerIDs(); len(ids) != 0 {
+			t.Errorf("a Pod that is gone has containers %v", ids)
+		}
+	})
 }
 
-func TestWaitEndsWithItsContext(t *testing.T) {
-	_, created := watched(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := created.WaitRunning(ctx, "c"); err == nil {
-		t.Error("no error of a cancelled wait")
-	}
+func TestALostNodeEndsWaitsAndIsAskedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.addNode(t, corev1.ConditionUnknown)
+		created := cluster.create(t, "pod")
+		cluster.change(t, "pod", running)
+		start := time.Now()
+		ended := make(chan error, 20)
+		for range cap(ended) {
+			go func() { ended <- created.WaitTolerant(t.Context(), "what never comes", time.Hour, never) }()
+		}
+		for range cap(ended) {
+			expectError(t, <-ended, reports.Lost, "node node is not ready: no heartbeat", "last seen: Running")
+		}
+		expectAfter(t, start, nodeInterval)
+		if count := cluster.nodeRequests(); count != 1 {
+			t.Errorf("the node was asked for %d times, want once", count)
+		}
+	})
 }
 
-func TestWaitSaysWhyASandboxDoesNotComeUp(t *testing.T) {
-	client, created := watched(t)
-	update(t, client, func(status *corev1.PodStatus) { status.Phase = corev1.PodPending })
-	_, err := client.CoreV1().Events("run").Create(t.Context(), &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Name: "event"}, InvolvedObject: corev1.ObjectReference{Name: "pod"},
-		Reason: "FailedCreatePodSandBox", Message: `no runtime for "nope" is configured`,
-	}, metav1.CreateOptions{})
+func TestANodeThatRecoversIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.addNode(t, corev1.ConditionTrue)
+		created := cluster.create(t, "pod")
+		expectError(t, created.Wait(t.Context(), "what never comes", 5*nodeInterval-time.Second, never), reports.OutOfTime)
+		if count := cluster.nodeRequests(); count != 4 && count != 5 {
+			t.Errorf("the node was asked for %d times in %v, want once in %v", count, 5*nodeInterval-time.Second, nodeInterval)
+		}
+	})
+}
+
+// TestANodesAnswerIsForAllWhoAsk: it is not lost when the time of the one who asked is over.
+func TestANodesAnswerIsForAllWhoAsk(t *testing.T) {
+	asked, answered := make(chan bool, 2), make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(response http.ResponseWriter, _ *http.Request) {
+		asked <- true
+		<-answered
+		response.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(response, `{"kind":"Node","apiVersion":"v1","metadata":{"name":"node"},
+			"status":{"conditions":[{"type":"Ready","status":"Unknown","message":"no heartbeat"}]}}`)
+	}))
+	defer server.Close()
+	client, err := NewClient(&rest.Config{Host: server.URL}, testLimits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := created.WaitRunning(t.Context(), "c"); err == nil || !strings.Contains(err.Error(), "no runtime for") {
-		t.Errorf("error is %v", err)
-	}
-}
-
-func TestWaitTellsBeingOutOfTimeFromALostNode(t *testing.T) {
-	never := func(*corev1.Pod) bool { return false }
-	client, created := watched(t)
-	update(t, client, running)
-	if err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, never); !OutOfTime(err) {
-		t.Errorf("not out of time: %v", err)
-	}
-	client, created = watched(t) // what is known of a node is not asked for again at once
-	update(t, client, running)
-	if _, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "node"},
-		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := created.Wait(t.Context(), "what never comes", 50*time.Millisecond, never); OutOfTime(err) || !strings.Contains(err.Error(), "node node is not ready") {
-		t.Errorf("the node is lost, error is %v", err)
-	}
-}
-
-func TestANodeIsAskedForAgainWhenTheAskerRanOutOfTime(t *testing.T) {
-	client, created := watched(t)
-	if _, err := client.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: "node"},
-		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	watch := &Watch{client: client, nodes: map[string]nodeState{}}
 	asker, cancel := context.WithCancel(t.Context())
-	client.Interface.(*fake.Clientset).PrependReactor("get", "nodes", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		if asker.Err() == nil {
-			cancel() // the time ends while the API is asked
-			return true, nil, context.Canceled
-		}
-		return false, nil, nil
-	})
-	if err := created.watch.nodeError(asker, client, created.Last()); err != nil {
-		t.Errorf("nothing was learned, error is %v", err)
+	first := make(chan error, 1)
+	go func() { first <- watch.nodeError(asker, podCalled("pod")) }()
+	<-asked
+	cancel() // while the API is asked
+	if err := <-first; err != nil {
+		t.Errorf("who has no time left learned %v", err)
 	}
-	if err := created.watch.nodeError(t.Context(), client, created.Last()); err == nil {
-		t.Error("the node is lost, and is not asked for")
+	close(answered)
+	expectError(t, watch.nodeError(t.Context(), podCalled("pod")), reports.Lost, "node node is not ready: no heartbeat")
+	if len(asked) != 0 {
+		t.Error("the node was asked for again")
 	}
 }
 
-func TestWaitOutOutlastsAContainerThatFailsToStart(t *testing.T) {
-	client, created := watched(t)
-	update(t, client, func(status *corev1.PodStatus) {
-		status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "RunContainerError"}}}}
+func TestANodeThatCannotBeAskedForIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		created := cluster.create(t, "pod") // there is no such node
+		expectError(t, created.Wait(t.Context(), "what never comes", time.Minute, never), reports.OutOfTime)
 	})
-	runs := func(status *corev1.Pod) bool { return status != nil && Container(status, "c").State.Running != nil }
-	if err := created.wait(t.Context(), "c to run", time.Minute, runs, hopelessAfter(time.Millisecond)); err == nil || OutOfTime(err) {
-		t.Errorf("Wait must give up once its patience is over: %v", err)
+}
+
+func TestWatchFailsWhereItMayNotRead(t *testing.T) {
+	for _, resource := range []string{"pods", "events"} {
+		api := fake.NewClientset()
+		api.PrependReactor("list", resource, func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", nil)
+		})
+		client, err := NewClientFrom(api, nil, testLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Watch(t.Context(), "run", testPatience, time.Minute)
+		expectError(t, err, reports.Refused, "watch ", resource+" is forbidden", "namespace run")
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- created.WaitOut(t.Context(), "c to run", time.Minute, runs) }()
-	update(t, client, running)
-	if err := <-ended; err != nil {
-		t.Error(err)
+}
+
+// failingWatch lets the watch of Pods fail until its result is called.
+func failingWatch(api *fake.Clientset) (mend func()) {
+	var fails atomic.Bool
+	fails.Store(true)
+	refuse := func() error {
+		if fails.Load() {
+			return apierrors.NewServiceUnavailable("the API is being replaced")
+		}
+		return nil
 	}
+	api.PrependWatchReactor("pods", func(clienttesting.Action) (bool, apiwatch.Interface, error) {
+		err := refuse()
+		return err != nil, nil, err
+	})
+	return func() { fails.Store(false) }
+}
+
+func TestWatchThatSeesNothingSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := fake.NewClientset()
+		lists := 0
+		api.PrependReactor("list", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+			if lists++; lists == 1 {
+				return false, nil, nil
+			}
+			return true, nil, apierrors.NewServiceUnavailable("the API is being replaced")
+		})
+		failingWatch(api)
+		client, err := NewClientFrom(api, nil, testLimits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, err = client.Watch(t.Context(), "run", testPatience, 10*time.Second)
+		expectError(t, err, reports.OutOfTime, "not within 10s", "the watch of Pods fails", "the API is being replaced")
+		expectAfter(t, start, 10*time.Second)
+	})
+}
+
+func TestAWaitWhoseWatchFailsAsksForThePod(t *testing.T) {
+	runs := func(pod *corev1.Pod) bool { return pod != nil && Container(pod, "c").State.Running != nil }
+	for _, test := range []struct {
+		name   string
+		change func(*testing.T, *cluster)
+		done   func(*corev1.Pod) bool
+		kind   reports.Kind // empty when the wait must succeed
+	}{
+		{"it runs", func(t *testing.T, cluster *cluster) { cluster.change(t, "pod", running) }, runs, ""},
+		{"it does not", func(*testing.T, *cluster) {}, runs, reports.OutOfTime},
+		{"it is gone", func(t *testing.T, cluster *cluster) {
+			if err := cluster.api.Tracker().Delete(podResource, "run", "pod"); err != nil {
+				t.Fatal(err)
+			}
+		}, func(pod *corev1.Pod) bool { return pod == nil }, ""},
+		{"the API is down", func(t *testing.T, cluster *cluster) {
+			cluster.change(t, "pod", running)
+			cluster.api.PrependReactor("get", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+				return true, nil, apierrors.NewServiceUnavailable("the API is being replaced")
+			})
+		}, runs, reports.Lost},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cluster := newCluster(t)
+				created := cluster.create(t, "pod")
+				// The watch has missed what changes now, and has failed since.
+				cluster.watch.failed(apierrors.NewServiceUnavailable("the API is being replaced"))
+				stale := cluster.watch.state("pod")
+				test.change(t, cluster)
+				cluster.watch.mutex.Lock()
+				cluster.watch.pods["pod"] = &stale
+				stale.changed = make(chan struct{})
+				cluster.watch.failing = apierrors.NewServiceUnavailable("the API is being replaced")
+				cluster.watch.mutex.Unlock()
+				err := created.WaitTolerant(t.Context(), "c to run", time.Minute, test.done)
+				if test.kind != "" {
+					expectError(t, err, test.kind, "not within 1m0s")
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestAWatchThatEndsIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.watch.failed(apierrors.NewResourceExpired("too old"))
+		if err := cluster.watch.failure(); err != nil {
+			t.Error(err)
+		}
+		cluster.watch.failed(apierrors.NewServiceUnavailable("down"))
+		if cluster.watch.failure() == nil {
+			t.Error("the failure is lost")
+		}
+		cluster.create(t, "pod")
+		if err := cluster.watch.failure(); err != nil {
+			t.Errorf("the watch works again: %v", err)
+		}
+	})
 }

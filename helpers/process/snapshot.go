@@ -18,9 +18,9 @@ import (
 // freely comes as hexadecimal, or behind the name of the file it was read from, so that none can forge a line.
 const Script = `export LC_ALL=C
 echo "self $$"
-grep -HE '^(State|PPid|Uid|Gid|CapPrm|CapEff):' /proc/[0-9]*/status 2>/dev/null
+grep -HE '^(State|PPid|Uid|Gid|Groups|NSpid|CapPrm|CapEff):' /proc/[0-9]*/status 2>/dev/null
 grep -H '' /proc/[0-9]*/stat /proc/[0-9]*/cgroup 2>/dev/null
-ls -l /proc/[0-9]*/ns/pid 2>/dev/null
+ls -l /proc/[0-9]*/ns/pid /proc/[0-9]*/ns/mnt 2>/dev/null
 for directory in /proc/[0-9]*; do
   echo "cmdline ${directory#/proc/}"
   od -An -v -tx1 "$directory/cmdline" 2>/dev/null && echo end
@@ -29,17 +29,20 @@ echo complete`
 
 // Process is one process as /proc/PID of proc(5) describes it.
 type Process struct {
-	PID, PPID int
-	State     string   // the letter of proc_pid_status(5): R, S, D, Z, T, ...
-	UID, GID  int      // effective
-	UIDs      [4]int   // real, effective, saved and file system uid, as credentials(7) tells them apart
-	GIDs      [4]int   // the same of gids
-	Permitted uint64   // capability set
-	Effective uint64   // capability set
-	StartTime uint64   // clock ticks after boot; with PID it identifies a process for good
-	Arguments []string // empty for a zombie
-	Namespace string   // as readlink of ns/pid gives it, empty when that was denied
-	Cgroups   string   // all lines of its cgroup file, as seen from the look's own cgroup namespace
+	PID, PPID      int
+	State          string   // the letter of proc_pid_status(5): R, S, D, Z, T, ...
+	UID, GID       int      // effective
+	UIDs           [4]int   // real, effective, saved and file system uid, as credentials(7) tells them apart
+	GIDs           [4]int   // the same of gids
+	Groups         []int    // supplementary gids
+	NamespacePIDs  []int    // its pid in the PID namespace of /proc and in each one nested below; empty before Linux 4.1
+	Permitted      uint64   // capability set
+	Effective      uint64   // capability set
+	StartTime      uint64   // clock ticks after boot; with PID it identifies a process for good
+	Arguments      []string // empty for a zombie
+	Namespace      string   // as readlink of ns/pid gives it, empty when that was denied
+	MountNamespace string   // the same of ns/mnt
+	Cgroups        string   // all lines of its cgroup file, as seen from the look's own cgroup namespace
 }
 
 // Snapshot is every process that one look saw.
@@ -89,7 +92,7 @@ type reader struct {
 // Lines of the script: of grep, which begin with the file, and of ls, which end with a link and where it leads.
 var (
 	fileLine = regexp.MustCompile(`^/proc/([0-9]+)/(status|stat|cgroup):(.*)$`)
-	linkLine = regexp.MustCompile(` /proc/([0-9]+)/ns/pid(?: -> (\S+))?$`)
+	linkLine = regexp.MustCompile(` /proc/([0-9]+)/ns/(pid|mnt)(?: -> (\S+))?$`)
 )
 
 func (reader *reader) read(line string) error {
@@ -125,8 +128,15 @@ func (reader *reader) read(line string) error {
 	}
 	if parts := linkLine.FindStringSubmatch(line); parts != nil {
 		pid, err := strconv.Atoi(parts[1])
-		reader.process(pid).Namespace = parts[2]
-		return err
+		if err != nil {
+			return err
+		}
+		if parts[2] == "mnt" {
+			reader.process(pid).MountNamespace = parts[3]
+		} else {
+			reader.process(pid).Namespace = parts[3]
+		}
+		return nil
 	}
 	return errors.New("not a line of the snapshot")
 }
@@ -199,7 +209,7 @@ func parseStartTime(stat string) (uint64, error) {
 func (process *Process) parseStatus(line string) error {
 	key, value, found := strings.Cut(line, ":")
 	fields := strings.Fields(value)
-	if !found || len(fields) == 0 {
+	if !found || len(fields) == 0 && key != "Groups" { // most processes are in no other groups
 		return errors.New("not a line of /proc/PID/status")
 	}
 	var err error
@@ -208,20 +218,22 @@ func (process *Process) parseStatus(line string) error {
 		process.State = fields[0]
 	case "PPid":
 		process.PPID, err = strconv.Atoi(fields[0])
+	case "Groups":
+		process.Groups, err = parseNumbers(fields)
+	case "NSpid":
+		process.NamespacePIDs, err = parseNumbers(fields)
 	case "Uid", "Gid":
-		if len(fields) != 4 {
+		ids, err := parseNumbers(fields)
+		if err != nil {
+			return err
+		}
+		if len(ids) != 4 {
 			return errors.New("want four ids")
 		}
-		var ids [4]int
-		for i, field := range fields {
-			if ids[i], err = strconv.Atoi(field); err != nil {
-				return err
-			}
-		}
 		if key == "Uid" {
-			process.UID, process.UIDs = ids[1], ids
+			process.UID, process.UIDs = ids[1], [4]int(ids)
 		} else {
-			process.GID, process.GIDs = ids[1], ids
+			process.GID, process.GIDs = ids[1], [4]int(ids)
 		}
 	case "CapPrm":
 		process.Permitted, err = strconv.ParseUint(fields[0], 16, 64)
@@ -231,6 +243,18 @@ func (process *Process) parseStatus(line string) error {
 		err = errors.New("unknown line")
 	}
 	return err
+}
+
+func parseNumbers(fields []string) ([]int, error) {
+	var numbers []int
+	for _, field := range fields {
+		number, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, nil
 }
 
 // With returns the processes with exactly these arguments, by pid.
@@ -254,26 +278,58 @@ func (snapshot Snapshot) PID(number int) (Process, bool) {
 	return Process{}, false
 }
 
-// Containers returns whose each process is, by pid: the one of the named containers whose id its cgroups name. The look's own
-// cgroups may read as the root, which names nothing: whoever shares them is of the container that was looked from, unless
-// pause does too, for then cgroups do not tell containers apart.
+// Containers returns whose each process is, by pid: that of the named containers whose id its cgroups name (names are by id).
+// A container often sees its own cgroups as the root, which names nothing. Whoever has the mount namespace of the look is of the
+// container that was looked from; so is whoever has its cgroups, where these tell containers apart.
 func (snapshot Snapshot) Containers(from string, names map[string]string) map[int]string {
 	owners := map[int]string{}
 	self, _ := snapshot.PID(snapshot.Self)
-	first, _ := snapshot.PID(1)
-	apart := self.Cgroups != "" && !(first.Cgroups == self.Cgroups && slices.Equal(first.Arguments, []string{"/pause"}))
+	apart := snapshot.cgroupsTellApart(self)
 	for _, process := range snapshot.Processes {
-		if apart && process.Cgroups == self.Cgroups {
+		if name := process.container(names); name != "" {
+			owners[process.PID] = name
+		} else if process.inMountNamespaceOf(self) || apart && process.Cgroups == self.Cgroups {
 			owners[process.PID] = from
-			continue
-		}
-		for id, name := range names {
-			if id != "" && strings.Contains(process.Cgroups, id) {
-				owners[process.PID] = name
-			}
 		}
 	}
 	return owners
+}
+
+// Sandbox returns the process that holds the Pod's namespaces, which Kubernetes calls pause, by what it is and not by its name:
+// process 1 when it is no process of a container. Containers are the names of all of the Pod's containers by id. It
+// returns false when process 1 was not seen; when its cgroups name one of the containers; when it is of the container that was
+// looked from, whose mount namespace it has; and when nobody can tell, because its cgroups were not read or are those of the look
+// as well. That it is the Pod's own, and not the node's init under hostPID, is for the caller to know.
+func (snapshot Snapshot) Sandbox(containers map[string]string) (Process, bool) {
+	first, found := snapshot.PID(1)
+	self, looked := snapshot.PID(snapshot.Self)
+	if !found || !looked || first.Cgroups == "" || first.Cgroups == self.Cgroups || first.inMountNamespaceOf(self) ||
+		first.container(containers) != "" {
+		return Process{}, false
+	}
+	return first, true
+}
+
+// cgroupsTellApart tells whether cgroups that a process has in common with the look make it one of the same container. They do
+// not where process 1 has them too without being of that container: there all containers have the same.
+func (snapshot Snapshot) cgroupsTellApart(self Process) bool {
+	first, _ := snapshot.PID(1)
+	return self.Cgroups != "" && (first.Cgroups != self.Cgroups || first.inMountNamespaceOf(self))
+}
+
+// container returns the name of the container whose id the process's cgroups name, empty when they name none.
+func (process Process) container(names map[string]string) string {
+	for id, name := range names {
+		if id != "" && strings.Contains(process.Cgroups, id) {
+			return name
+		}
+	}
+	return ""
+}
+
+// inMountNamespaceOf tells whether both processes are known to have one mount namespace: those of different containers never have.
+func (process Process) inMountNamespaceOf(other Process) bool {
+	return process.MountNamespace != "" && process.MountNamespace == other.MountNamespace
 }
 
 // WithoutLook returns the processes but those that the look itself consists of: its shell and all that descends from it.

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"maps"
 	"os"
+	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -89,17 +91,84 @@ func TestContainersAreKnownByTheirCgroups(t *testing.T) {
 		{PID: 7, Cgroups: "0::/../cri-containerd-bbb.scope\n"}, {PID: 17, PPID: 7, Cgroups: "0::/../cri-containerd-bbb.scope/inner\n"},
 		{PID: 19, Cgroups: "0::/\n"}, {PID: 20}, {PID: 40, Cgroups: "0::/\n"}, {PID: 41, PPID: 40}, {PID: 42, PPID: 41},
 	}}
-	owners := snapshot.Containers("shell", map[string]string{"bbb": "nginx", "ccc": "shell", "": "not started"})
+	names := map[string]string{"bbb": "nginx", "ccc": "shell", "": "not started"}
 	want := map[int]string{7: "nginx", 17: "nginx", 19: "shell", 40: "shell"}
-	if !maps.Equal(owners, want) {
+	if owners := snapshot.Containers("shell", names); !maps.Equal(owners, want) {
 		t.Errorf("owners are %v, want %v", owners, want)
 	}
-	snapshot.Processes[0].Cgroups, snapshot.Processes[0].Arguments = "0::/\n", []string{"/pause"}
+	snapshot.Processes[0].Cgroups = "0::/\n"
 	if owner := snapshot.Containers("shell", nil)[19]; owner != "" {
-		t.Errorf("cgroups that pause shares tell of %q, want nothing", owner)
+		t.Errorf("cgroups that process 1 shares tell of %q, want nothing", owner)
 	}
 	if left := PIDs(snapshot.WithoutLook()); !slices.Equal(left, []int{1, 7, 17, 19, 20}) {
 		t.Errorf("without the look there are %v", left)
+	}
+}
+
+// Cgroups as the look sees its own and those of other containers, and mount namespaces.
+const (
+	own, nginx, sandbox = "0::/\n", "0::/../cri-containerd-bbb.scope\n", "0::/../cri-containerd-aaa.scope\n"
+	mount1, mount2      = "mnt:[1]", "mnt:[2]"
+)
+
+func TestSandboxIsKnownByWhatItIs(t *testing.T) {
+	names := map[string]string{"bbb": "nginx", "ccc": "shell", "": "not started"}
+	look := Process{PID: 40, Cgroups: own, MountNamespace: mount1}
+	for name, test := range map[string]struct {
+		first  Process // without a pid there is none
+		look   Process
+		want   bool
+		owners string // whose process 1 is
+	}{
+		"pause":                  {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: sandbox, MountNamespace: mount2}, look, true, ""},
+		"another name":           {Process{PID: 1, Arguments: []string{"/infra"}, Cgroups: sandbox}, look, true, ""},
+		"no name":                {Process{PID: 1, Cgroups: sandbox}, look, true, ""},
+		"a container's":          {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: nginx, MountNamespace: mount2}, look, false, "nginx"},
+		"unshared":               {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own, MountNamespace: mount1}, look, false, "shell"},
+		"unshared, called pause": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount1}, look, false, "shell"},
+		"unshared, in a cgroup of its own": {
+			Process{PID: 1, Arguments: []string{"/sbin/init"}, Cgroups: "0::/init.scope\n", MountNamespace: mount1}, look, false, "shell",
+		},
+		"cgroups that tell nothing": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount2}, look, false, ""},
+		"mount namespace unknown":   {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own}, look, false, ""},
+		"cgroups unread":            {Process{PID: 1, Arguments: []string{"/pause"}, MountNamespace: mount2}, look, false, ""},
+		"no process 1":              {Process{}, look, false, ""},
+		"the look sees not itself":  {Process{PID: 1, Cgroups: sandbox}, Process{}, false, ""},
+		"both mounts unknown":       {Process{PID: 1, Cgroups: sandbox}, Process{PID: 40, Cgroups: own}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			snapshot := Snapshot{Self: 40, Processes: []Process{test.first, test.look}}
+			got, found := snapshot.Sandbox(names)
+			if found != test.want || found && got.PID != 1 {
+				t.Errorf("the sandbox's process is %+v, %t; want %t", got, found, test.want)
+			}
+			if owner := snapshot.Containers("shell", names)[1]; owner != test.owners {
+				t.Errorf("process 1 is of %q, want %q", owner, test.owners)
+			}
+		})
+	}
+}
+
+// TestProcessesAreKnownByTheirMountNamespace where cgroups do not tell containers apart.
+func TestProcessesAreKnownByTheirMountNamespace(t *testing.T) {
+	snapshot := Snapshot{Self: 40, Processes: []Process{
+		{PID: 1, Cgroups: own, MountNamespace: "mnt:[3]"}, {PID: 7, Cgroups: own, MountNamespace: mount2},
+		{PID: 19, Cgroups: own, MountNamespace: mount1}, {PID: 20, Cgroups: own}, {PID: 40, Cgroups: own, MountNamespace: mount1},
+	}}
+	want := map[int]string{19: "shell", 40: "shell"}
+	if owners := snapshot.Containers("shell", nil); !maps.Equal(owners, want) {
+		t.Errorf("owners are %v, want %v", owners, want)
+	}
+}
+
+// TestARecordingWithoutCgroupsTellsNothingOfTheSandbox although process 1 is called pause in it.
+func TestARecordingWithoutCgroupsTellsNothingOfTheSandbox(t *testing.T) {
+	snapshot, err := Parse(recorded(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, found := snapshot.Sandbox(nil); found {
+		t.Errorf("the sandbox's process is %+v", first)
 	}
 }
 
@@ -123,4 +192,75 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("processes are not in order of pid: %v", PIDs(snapshot.Processes))
 		}
 	})
+}
+
+func TestParseReadsWhatTheScriptPrints(t *testing.T) {
+	output, err := exec.CommandContext(t.Context(), "sh", "-c", Script).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := Parse(string(output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, found := snapshot.PID(snapshot.Self)
+	if !found || self.PPID != os.Getpid() || len(self.Arguments) != 3 || self.UID != os.Geteuid() {
+		t.Errorf("the look is %+v, %t; its parent is this test, %d", self, found, os.Getpid())
+	}
+	if pids := self.NamespacePIDs; len(pids) == 0 || pids[0] != self.PID {
+		t.Errorf("the look has pids %v in its namespaces, want %d first", pids, self.PID)
+	}
+	for name, got := range map[string]string{"pid": self.Namespace, "mnt": self.MountNamespace} {
+		if want, err := os.Readlink("/proc/self/ns/" + name); err != nil || got != want {
+			t.Errorf("%s namespace is %q, want %q, %v", name, got, want, err)
+		}
+	}
+	if groups, err := os.Getgroups(); err != nil || !slices.Equal(self.Groups, groups) {
+		t.Errorf("groups are %v, want %v, %v", self.Groups, groups, err)
+	}
+}
+
+func TestParseReadsStatus(t *testing.T) {
+	snapshot, err := Parse("self 5\n" +
+		"/proc/5/status:State:\tS (sleeping)\n/proc/5/status:PPid:\t3\n/proc/5/status:Uid:\t1\t2\t3\t4\n/proc/5/status:Gid:\t5\t6\t7\t8\n" +
+		"/proc/5/status:Groups:\t10 20 \n/proc/5/status:NSpid:\t5\t1\n" +
+		"/proc/5/status:CapPrm:\t00000000000000ff\n/proc/5/status:CapEff:\t000000000000000f\n" +
+		"/proc/5/stat:5 (a) S 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 12 13\n/proc/5/cgroup:0::/\n" +
+		"lrwxrwxrwx 1 0 0 0 Nov 24 15:00 /proc/5/ns/mnt -> mnt:[2]\nlrwxrwxrwx 1 0 0 0 Nov 24 15:00 /proc/5/ns/pid -> pid:[1]\n" +
+		"lrwxrwxrwx 1 0 0 0 Nov 24 15:00 /proc/6/ns/pid\ncmdline 5\n 61 00\nend\ncomplete\n")
+	want := Process{
+		PID: 5, PPID: 3, State: "S", UID: 2, GID: 6, UIDs: [4]int{1, 2, 3, 4}, GIDs: [4]int{5, 6, 7, 8}, Groups: []int{10, 20},
+		NamespacePIDs: []int{5, 1}, Permitted: 0xff, Effective: 0xf, StartTime: 4711, Arguments: []string{"a"},
+		Namespace: "pid:[1]", MountNamespace: "mnt:[2]", Cgroups: "0::/\n",
+	}
+	if err != nil || len(snapshot.Processes) != 1 || !reflect.DeepEqual(snapshot.Processes[0], want) {
+		t.Errorf("the processes are %+v, %v\nwant %+v", snapshot.Processes, err, want)
+	}
+}
+
+func TestParseRefusesWhatTheScriptDoesNotPrint(t *testing.T) {
+	huge := strings.Repeat("9", 30)
+	for _, line := range []string{
+		"", "whatever", "self x", "cmdline x",
+		"/proc/" + huge + "/stat:x", "x /proc/" + huge + "/ns/pid -> pid:[1]", "x /proc/5/ns/net -> net:[1]",
+		"/proc/5/status:State:", "/proc/5/status:whatever", "/proc/5/status:Name:\tx", "/proc/5/status:PPid:\tx", "/proc/5/status:Uid:\t1\t2\t3",
+		"/proc/5/status:Gid:\t1\t2\t3\t4\t5", "/proc/5/status:Uid:\t1\t2\t3\tx", "/proc/5/status:Groups:\tx", "/proc/5/status:NSpid:\tx",
+		"/proc/5/status:NSpid:", "/proc/5/status:CapPrm:\tx", "/proc/5/status:CapEff:\tx", " 61 00", "end",
+	} {
+		if snapshot, err := Parse("self 5\n" + line + "\ncomplete\n"); err == nil {
+			t.Errorf("%q is accepted: %+v", line, snapshot)
+		}
+	}
+	whole := "self 5\n/proc/5/status:State:\tS\n/proc/5/stat:5 (a) S 3 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 4711 12\n" +
+		"cmdline 5\n 61 00\nend\ncomplete\n"
+	if _, err := Parse(whole); err != nil {
+		t.Fatal(err)
+	}
+	for old, damaged := range map[string]string{
+		" 61 00\n": " 6\n", " 4711 ": " x ", "20 0 1 0 4711 12": "20", "(a)": "a", "complete\n": "complete\nself 5\n",
+	} {
+		if snapshot, err := Parse(strings.Replace(whole, old, damaged, 1)); err == nil {
+			t.Errorf("%q in the place of %q is accepted: %+v", damaged, old, snapshot)
+		}
+	}
 }

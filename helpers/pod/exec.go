@@ -1,0 +1,242 @@
+package pod
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+	utilexec "k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
+	"sharedpid.example/reports"
+)
+
+// ExecResult is what one command in a container showed.
+type ExecResult struct {
+	Command  string
+	Output   string // standard output and error as a terminal would mix them, verbatim
+	ExitCode int
+}
+
+// Exec runs commands in a container, all in one exec, and returns what each showed. A command that fails is a result; only
+// an exec that could not be made, or whose answer did not come within limit, is an error. The limit begins when the exec is sent.
+// Where the answer was lost on its way, as over WebSocket that of a short exec sometimes is, the exec is sent again as Retry does:
+// commands that change something are for ExecOnce.
+func (pod *Pod) Exec(ctx context.Context, container string, limit time.Duration, commands ...string) ([]ExecResult, error) {
+	return pod.exec(ctx, container, limit, mayHelp, commands)
+}
+
+// ExecOnce is Exec whose commands never run twice, for commands that change something. When it is not known whether they
+// ran, the error is of kind lost or out of time and says so.
+func (pod *Pod) ExecOnce(ctx context.Context, container string, limit time.Duration, commands ...string) ([]ExecResult, error) {
+	results, err := pod.exec(ctx, container, limit, notBegun, commands)
+	var failure *Error
+	if errors.As(err, &failure) && (failure.Kind == reports.Lost || failure.Kind == reports.OutOfTime) {
+		failure.Err = fmt.Errorf("%w (the commands may have run)", failure.Err)
+	}
+	return results, err
+}
+
+// ExecAnywhere is Exec in the first container of the Pod that runs. Such a one must run within start. It fails at once when
+// the Pod is being deleted.
+func (pod *Pod) ExecAnywhere(ctx context.Context, start, limit time.Duration, commands ...string) ([]ExecResult, error) {
+	var container string
+	err := pod.waitUp(ctx, "any container to run", start, func(status *corev1.Pod) bool {
+		if status == nil || status.DeletionTimestamp != nil {
+			return false
+		}
+		for _, each := range status.Status.ContainerStatuses {
+			if each.State.Running != nil {
+				container = each.Name
+				return true
+			}
+		}
+		return false
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pod.Exec(ctx, container, limit, commands...)
+}
+
+// exec runs commands, and again when they may run again after the error that again is asked about.
+func (pod *Pod) exec(
+	ctx context.Context, container string, limit time.Duration, again func(error) (bool, time.Duration), commands []string,
+) ([]ExecResult, error) {
+	doing := "exec in container " + container
+	if err := pod.client.execs.Acquire(ctx, 1); err != nil {
+		return nil, pod.failed(ctx, doing, fmt.Errorf("waiting for its turn: %w", context.Cause(ctx)))
+	}
+	defer pod.client.execs.Release(1)
+	results, err := retry(ctx, again, func(ctx context.Context) ([]ExecResult, error) {
+		output, err := pod.run(ctx, container, limit, execScript(commands))
+		if err != nil {
+			return nil, err
+		}
+		return parseExec(commands, output)
+	})
+	if err != nil {
+		return nil, pod.failed(ctx, doing, err)
+	}
+	return results, nil
+}
+
+// run runs a shell script in a container and returns its standard output.
+func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, script string) (string, error) {
+	if err := pod.client.requests.Wait(ctx); err != nil {
+		return "", err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, limit, notWithin(limit))
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	err := pod.client.executor.Execute(limited, pod.Namespace, pod.Name, &corev1.PodExecOptions{
+		Container: container, Command: []string{"sh", "-c", script}, Stdout: true, Stderr: true,
+	}, &stdout, &stderr)
+	var exit utilexec.CodeExitError
+	switch {
+	case errors.As(err, &exit):
+		return "", shellEnded{exit.Code, strings.TrimSpace(stderr.String() + stdout.String())}
+	case limited.Err() != nil:
+		return "", context.Cause(limited) // a stream that was cancelled may still write into the buffers: they are not read
+	}
+	return stdout.String(), err
+}
+
+// Executor runs a command in a container of a Pod.
+type Executor interface {
+	// Execute returns when the command has ended, the connection is lost or ctx ends. The error is a
+	// k8s.io/client-go/util/exec.CodeExitError when the command ended with another code than 0.
+	Execute(ctx context.Context, namespace, pod string, options *corev1.PodExecOptions, stdout, stderr io.Writer) error
+}
+
+// remote runs commands through the API of a cluster.
+type remote struct {
+	configuration *rest.Config
+	client        rest.Interface
+}
+
+func (remote remote) Execute(
+	ctx context.Context, namespace, pod string, options *corev1.PodExecOptions, stdout, stderr io.Writer,
+) error {
+	request := remote.client.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+		VersionedParams(options, scheme.ParameterCodec)
+	webSocket, err := remotecommand.NewWebSocketExecutor(remote.configuration, http.MethodGet, request.URL().String())
+	if err != nil {
+		return err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(remote.configuration, http.MethodPost, request.URL())
+	if err != nil {
+		return err
+	}
+	var refusal *httpstream.UpgradeFailureError
+	// A connection that could not be upgraded has run nothing yet. Old API servers do not speak this protocol over WebSocket.
+	executor, err := remotecommand.NewFallbackExecutor(webSocket, spdy, func(err error) bool {
+		return errors.As(err, &refusal) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return err
+	}
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	if err != nil && refusal != nil && strings.HasPrefix(err.Error(), "unable to upgrade connection") {
+		return refused(refusal.Cause, err)
+	}
+	return err
+}
+
+// refused is the error of an exec that the API refused over WebSocket and then over SPDY, of which only the first is typed.
+func refused(webSocket, spdy error) error {
+	err := fmt.Errorf("%w; over SPDY: %w", webSocket, spdy)
+	if statusCode(err) == 0 { // not the API answered, but something on the way to it
+		return kinded{reports.Lost, err}
+	}
+	return err
+}
+
+// Errno returns the name of the errno that the command's last words name, in the strings that glibc and
+// musl share, such as "EACCES"; empty when the command succeeded or named none.
+func (result ExecResult) Errno() string {
+	if result.ExitCode == 0 {
+		return ""
+	}
+	return Errno(result.Output)
+}
+
+// Answer returns what the command printed, without what surrounds it, and nothing when the command failed.
+func (result ExecResult) Answer() string {
+	if result.ExitCode != 0 {
+		return ""
+	}
+	return strings.Trim(result.Output, "\x00\n ")
+}
+
+// Errno returns the name of the errno whose strerror(3) words are in a message, empty when there are none.
+func Errno(message string) string {
+	for _, known := range errnoStrings {
+		if strings.Contains(message, known.words) {
+			return known.name
+		}
+	}
+	return ""
+}
+
+// errnoStrings are the strerror(3) words of the refusals that traits tell apart.
+var errnoStrings = []struct{ words, name string }{
+	{"Permission denied", "EACCES"},
+	{"Operation not permitted", "EPERM"},
+	{"No such file or directory", "ENOENT"},
+	{"no such file", "ENOENT"}, // a failed redirection in busybox's shell
+	{"Read-only file system", "EROFS"},
+	{"No such process", "ESRCH"},
+	{"Invalid argument", "EINVAL"},
+	{"Function not implemented", "ENOSYS"},
+}
+
+// execScript joins commands into one shell script, so that one exec does for all of them. Each one runs in a
+// subshell and its output travels as hexadecimal: binary files arrive whole, and nothing a container prints can
+// forge another command's answer.
+func execScript(commands []string) string {
+	var script strings.Builder
+	for _, command := range commands {
+		fmt.Fprintf(&script, "{ ( %s\n) 2>&1; printf '\\n%%d' $?; } </dev/null | od -An -v -tx1 | tr -d ' \\n'; echo\n", command)
+	}
+	script.WriteString("echo complete\n")
+	return script.String()
+}
+
+// errIncomplete says that the answer to an exec was lost on its way: not a result.
+var errIncomplete = errors.New("the answer is incomplete: its last line is missing")
+
+// parseExec reads what execScript of these commands printed.
+func parseExec(commands []string, output string) ([]ExecResult, error) {
+	lines := strings.Split(output, "\n")
+	if len(lines) != len(commands)+2 || lines[len(commands)] != "complete" || lines[len(commands)+1] != "" {
+		return nil, errIncomplete
+	}
+	results := make([]ExecResult, len(commands))
+	for i, command := range commands {
+		raw, err := hex.DecodeString(lines[i])
+		if err != nil {
+			return nil, fmt.Errorf("answer to %q: %w", command, err)
+		}
+		end := bytes.LastIndexByte(raw, '\n')
+		if end < 0 {
+			return nil, fmt.Errorf("answer to %q has no exit code", command)
+		}
+		exitCode, err := strconv.Atoi(string(raw[end+1:]))
+		if err != nil {
+			return nil, fmt.Errorf("answer to %q: %w", command, err)
+		}
+		results[i] = ExecResult{Command: command, Output: string(raw[:end]), ExitCode: exitCode}
+	}
+	return results, nil
+}
