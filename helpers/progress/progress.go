@@ -12,6 +12,9 @@ import (
 // interval is how long a step may be silent: short enough for a person, and for a CI system that ends silent jobs.
 const interval = 15 * time.Second
 
+// Step runs f as one named step of a long operation and shows that it runs. It returns f's error. Printer.Step is one.
+type Step = func(ctx context.Context, name string, f func(context.Context) error) error
+
 // Printer writes one line when a step begins, one each 15 s while it runs, and one when it ends.
 // It may be used by several goroutines.
 type Printer struct {

@@ -1,0 +1,124 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sharedpid.example/fixtures/node"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/helpers/progress"
+	"sharedpid.example/helpers/provision/engine"
+	"sharedpid.example/helpers/workspace"
+)
+
+// Clean deletes the clusters that have a record, kept ones as well, and what killed builds left in the cache directory
+// and in the engine. What another process is using stays. It goes on after an error; the error says all that is left.
+func Clean(ctx context.Context, printer *progress.Printer) error {
+	return clean(ctx, printer, newKindLibrary)
+}
+
+func clean(ctx context.Context, printer *progress.Printer, open newLibrary) error {
+	names, err := recorded()
+	if err != nil {
+		return err
+	}
+	var left error
+	for _, name := range names {
+		left = besides(left, deleteRecorded(ctx, name, printer, open))
+	}
+	return besides(left, removeBuilds(ctx, printer))
+}
+
+// besides joins two errors into one of one line. Either may be nil.
+func besides(first, second error) error {
+	switch {
+	case first == nil:
+		return second
+	case second == nil:
+		return first
+	}
+	return fmt.Errorf("%w; besides, %w", first, second)
+}
+
+func deleteRecorded(ctx context.Context, name string, printer *progress.Printer, open newLibrary) error {
+	folder, err := clusterFolder(name)
+	if err != nil {
+		return err
+	}
+	ours, _, err := folder.read()
+	if err != nil {
+		return fmt.Errorf("%w; delete the cluster %s and that file yourself", err, name)
+	}
+	working, err := engine.Detect(ctx, ours.Engine)
+	if err != nil {
+		return fmt.Errorf("the cluster %s is left behind: %w", name, err)
+	}
+	cluster, err := hold(working, name, open)
+	if err != nil {
+		return err
+	}
+	defer cluster.release()
+	return printer.Step(ctx, "delete cluster "+name, cluster.destroy)
+}
+
+// removeBuilds removes what killed builds left, and the runtimes of older recipes.
+func removeBuilds(ctx context.Context, printer *progress.Printer) error {
+	cache, err := workspace.Cache()
+	if err != nil {
+		return err
+	}
+	unlock, err := tryBuildLock(cache)
+	if err != nil {
+		return err
+	}
+	if unlock == nil {
+		printer.Printf("another process builds images or runtimes; what earlier builds left stays until the next time")
+		return nil
+	}
+	defer unlock()
+	// Without a working engine there are no containers to remove.
+	if working, err := engine.Detect(ctx, ""); err == nil {
+		removed, err := working.RemoveContainers(ctx, node.ContainerPrefix)
+		for _, container := range removed {
+			printer.Printf("==> delete container %s", container)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	leftovers, err := leftByBuilds(cache)
+	if err != nil {
+		return err
+	}
+	for _, leftover := range leftovers {
+		printer.Printf("==> delete %s", leftover)
+		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftByBuilds returns the files and folders below the cache directory that no build uses any more.
+func leftByBuilds(cache string) ([]string, error) {
+	var leftovers []string
+	for _, pattern := range []string{node.FolderPrefix + "*", archivesPrefix + "*", runtimes.UnfinishedPattern} {
+		found, err := filepath.Glob(filepath.Join(cache, pattern))
+		if err != nil {
+			return nil, err
+		}
+		leftovers = append(leftovers, found...)
+	}
+	root, err := workspace.Root()
+	if errors.Is(err, workspace.ErrNoCheckout) {
+		return leftovers, nil // which recipes are older cannot be told
+	}
+	if err != nil {
+		return nil, err
+	}
+	stale, err := runtimes.Stale(root, cache)
+	return append(leftovers, stale...), err
+}

@@ -1,0 +1,136 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/yaml"
+
+	"sharedpid.example/fixtures/node"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/helpers/provision/engine"
+)
+
+// DefaultClusterName is the name of the kind cluster when none is asked for.
+const DefaultClusterName = "sharedpid"
+
+// DefaultClusterConfig is the kind configuration in the checkout that is taken when none is asked for.
+const DefaultClusterConfig = "kind-config.yaml"
+
+// Options says which cluster to obtain. Every field may be empty: then a kind cluster is created, in the first engine
+// that works, and deleted when it is closed.
+type Options struct {
+	// Kubeconfig and Context name a cluster that exists; with either of them, all other fields must be empty. An empty
+	// Kubeconfig stands for the files that kubectl reads, an empty Context for the file's current one.
+	Kubeconfig string
+	Context    string
+
+	ClusterName   string       // of the kind cluster, DefaultClusterName when empty
+	ClusterConfig string       // path of its kind configuration, DefaultClusterConfig in the checkout when empty
+	Engine        string       // container engine: docker, podman or nerdctl
+	NodeImage     string       // kind, local or a reference, see node.Select
+	Runtimes      []string     // names of OCI runtimes that its nodes get beside their own
+	Handlers      runtimes.Set // runtime handlers that its nodes get instead of Runtimes, such as faulty ones
+	Keep          bool         // leaves it for the next run, until Clean
+}
+
+// Existing tells whether the options name a cluster that exists.
+func (options Options) Existing() bool { return options.Kubeconfig != "" || options.Context != "" }
+
+// Validate returns an error of one line about whatever can be refused before anything is created or asked: unknown,
+// malformed and contradicting options. It names the flag.
+func (options Options) Validate() error {
+	if options.Existing() {
+		if err := options.checkOnlyExisting(); err != nil {
+			return err
+		}
+		_, _, err := existing(options.Kubeconfig, options.Context)
+		return err
+	}
+	if len(options.Runtimes) > 0 && len(options.Handlers.Handlers) > 0 {
+		return errors.New("--runtime: a cluster gets either these runtimes or faulty ones; leave one of them out")
+	}
+	if err := checkClusterName(options.clusterName()); err != nil {
+		return fmt.Errorf("--cluster-name: %w", err)
+	}
+	if err := engine.Validate(options.Engine); err != nil {
+		return fmt.Errorf("--engine: %w", err)
+	}
+	if err := node.Validate(options.NodeImage); err != nil {
+		return fmt.Errorf("--node-image: %w", err)
+	}
+	if _, err := runtimes.Select(options.Runtimes); err != nil {
+		return fmt.Errorf("--runtime: %w", err)
+	}
+	if options.ClusterConfig != "" {
+		if _, err := readClusterConfig(options.ClusterConfig); err != nil {
+			return fmt.Errorf("--kind-config: %w", err)
+		}
+	}
+	return nil
+}
+
+// checkOnlyExisting refuses what is about a cluster that is created.
+func (options Options) checkOnlyExisting() error {
+	if len(options.Handlers.Handlers) > 0 {
+		return errors.New("faulty runtimes are put into a cluster that is created for them, and not into one that exists; " +
+			"leave out --kubeconfig and --context")
+	}
+	if len(options.Runtimes) > 0 {
+		return errors.New("--runtime: runtimes are put into a cluster that is created for them; " +
+			"on one that exists name its RuntimeClasses with --runtime-class")
+	}
+	for _, option := range []struct {
+		flag  string
+		given bool
+	}{
+		{"--cluster-name", options.ClusterName != ""}, {"--kind-config", options.ClusterConfig != ""},
+		{"--engine", options.Engine != ""}, {"--node-image", options.NodeImage != ""}, {"--keep", options.Keep},
+	} {
+		if option.given {
+			return fmt.Errorf("%s is about a cluster that is created, and --kubeconfig or --context names one that exists; leave one of them out",
+				option.flag)
+		}
+	}
+	return nil
+}
+
+func (options Options) clusterName() string {
+	if options.ClusterName == "" {
+		return DefaultClusterName
+	}
+	return options.ClusterName
+}
+
+// clusterNames are those that kind takes. A name becomes part of a container's name and of a path as well, so that it
+// may not begin with a dot or a dash, and kind's longest node name must still be a host name.
+var clusterNames = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,49}$`)
+
+func checkClusterName(name string) error {
+	if clusterNames.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%q is no name of a cluster: want at most 50 of the characters a-z, 0-9, dot and dash, a letter or digit first", name)
+}
+
+// readClusterConfig reads a kind configuration strictly.
+func readClusterConfig(path string) (*v1alpha4.Cluster, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var configuration v1alpha4.Cluster
+	if err := yaml.UnmarshalStrict(content, &configuration); err != nil {
+		return nil, fmt.Errorf("%s: %s", path, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	const kind, version = "Cluster", "kind.x-k8s.io/v1alpha4"
+	if configuration.Kind != kind || configuration.APIVersion != version {
+		return nil, fmt.Errorf("%s: want kind %s of apiVersion %s, not kind %q of apiVersion %q",
+			path, kind, version, configuration.Kind, configuration.APIVersion)
+	}
+	return &configuration, nil
+}
