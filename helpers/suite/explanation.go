@@ -1,0 +1,123 @@
+package suite
+
+import (
+	"slices"
+	"strings"
+
+	"sharedpid.example/reports"
+)
+
+const (
+	pullStep  = "name a registry that the node reaches with --image-registry, or the image with --image NAME=REFERENCE"
+	limitStep = "exempt the run's namespaces from the LimitRange"
+	classStep = "configure the handler on the node, or leave --runtime-class out"
+	slowStep  = "look at the diagnosis below and at the node's load; --patience FACTOR stretches every limit"
+)
+
+// explanations are what any trait may meet: what keeps a Pod from being looked at.
+var explanations = []Cause{
+	{Words: "ErrImagePull", Cause: "the node cannot pull a test image", NextStep: pullStep},
+	{Words: "ImagePullBackOff", Cause: "the node cannot pull a test image", NextStep: pullStep},
+	{Words: "InvalidImageName", Cause: "a test image's reference is malformed", NextStep: "check --image and --image-registry"},
+	{Words: "no runtime for", Cause: "the node's containerd has no handler that the RuntimeClass names", NextStep: classStep},
+	{Words: "failed to find runtime handler", Cause: "the node's CRI-O has no handler that the RuntimeClass names", NextStep: classStep},
+	{
+		Words:    "RuntimeClass",
+		Cause:    "the RuntimeClass does not exist, or does not admit the Pod",
+		NextStep: "kubectl get runtimeclass shows what there is",
+	},
+	{Words: "PodSecurity", Cause: "Pod Security admission refused the Pod",
+		NextStep: "allow the level privileged for namespaces with the label app.kubernetes.io/managed-by=sharedpid"},
+	{Words: "exceeded quota", Cause: "a quota refused the Pod", NextStep: "raise the quota, or exempt the run's namespaces"},
+	{Words: "must specify limits", Cause: "a quota asks for limits that the Pods do not have",
+		NextStep: "exempt the run's namespaces from the quota, or give them a LimitRange with defaults"},
+	{Words: "LimitRange", Cause: "a LimitRange refused the Pod", NextStep: limitStep},
+	{Words: "usage per Container", Cause: "a LimitRange refused the Pod", NextStep: limitStep},
+	{Words: "usage per Pod", Cause: "a LimitRange refused the Pod", NextStep: limitStep},
+	{Words: "ValidatingAdmissionPolicy", Cause: "a policy of the cluster refused the Pod",
+		NextStep: "exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid from the policy"},
+	{Words: "denied the request", Cause: "an admission webhook of the cluster refused the Pod",
+		NextStep: "exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid from the webhook's policy"},
+	{
+		Words:    "forbidden",
+		Cause:    "admission or RBAC refused a request",
+		NextStep: "run with rights to create namespaces, Pods and to exec into them",
+	},
+	{Words: "is not ready", Cause: "the node was lost while it was looked at",
+		NextStep: "look at the node's kubelet and conditions with kubectl describe node, then run again"},
+	{Words: "Unschedulable", Cause: "no node had room for the Pod", NextStep: "free resources, or look at the node's taints"},
+	{Words: "connection refused", Cause: "the API server does not answer", NextStep: "look at the cluster's control plane"},
+}
+
+// kindExplanations are what is said of a kind of which no words are known.
+var kindExplanations = map[reports.Kind]Cause{
+	reports.Control: {
+		Cause:    "the control did not show the opposite, so that the look at the Pod that shares proves nothing",
+		NextStep: "look at the control's evidence below",
+	},
+	reports.Precondition: {
+		Cause:    "what the trait looks at was not there",
+		NextStep: "look at the evidence below; with --image, check that the image starts what the suite's own does",
+	},
+	reports.Ambiguous: {
+		Cause:    "processes of other Pods are visible, among which the Pod's own cannot be told",
+		NextStep: "look at namespace/not-the-node and namespace/pods-apart",
+	},
+	reports.NotStarted: {
+		Cause:    "a Pod of the trait could not start",
+		NextStep: "look at the diagnosis below",
+	},
+	reports.Refused: {
+		Cause:    "admission or RBAC refused a request",
+		NextStep: "look at the refusal's own words",
+	},
+	reports.Lost: {
+		Cause:    "an answer of the cluster was lost",
+		NextStep: "look at the cluster's control plane and at the node, then run again",
+	},
+	reports.OutOfTime: {
+		Cause:    "the cluster did not answer, or the Pod did not start, in time",
+		NextStep: slowStep,
+	},
+	reports.Killed: {
+		Cause:    "the look was ended by SIGKILL",
+		NextStep: "look at the diagnosis below: memory, or a runtime that kills too much",
+	},
+	reports.Interrupted: {
+		Cause:    "the run was interrupted",
+		NextStep: "run again",
+	},
+	reports.Defect: {
+		Cause:    "a defect of the suite",
+		NextStep: "report it with the stack in run.json",
+	},
+}
+
+// explain returns the probable cause and the next step of an outcome, empty when nothing is known of it. What was seen of
+// a Pod is the trait's own matter, as is its control; what kept it from being seen is everybody's.
+func explain(trait Trait, outcome Outcome) (cause, nextStep string) {
+	var known []Cause
+	switch outcome.Verdict {
+	case reports.Nonconformant:
+		known = causes(trait, false)
+	case reports.Inconclusive:
+		known = explanations
+		if outcome.Kind == reports.Control {
+			known = slices.Concat(causes(trait, true), []Cause{kindExplanations[reports.Control]})
+		}
+	default:
+		return "", ""
+	}
+	for _, each := range known {
+		if strings.Contains(outcome.Reason, each.Words) {
+			return each.Cause, each.NextStep
+		}
+	}
+	byKind := kindExplanations[outcome.Kind]
+	return byKind.Cause, byKind.NextStep
+}
+
+// causes are those of a trait that are about its control, or about its violations.
+func causes(trait Trait, control bool) []Cause {
+	return slices.DeleteFunc(slices.Clone(trait.Causes), func(cause Cause) bool { return cause.Control != control })
+}

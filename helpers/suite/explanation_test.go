@@ -1,0 +1,48 @@
+package suite
+
+import (
+	"testing"
+
+	"sharedpid.example/reports"
+)
+
+// TestExplain says of each outcome what lies behind it: a trait's own causes for what was seen, everybody's for what was not.
+func TestExplain(t *testing.T) {
+	trait := Trait{Causes: []Cause{
+		{Words: "no pause", Cause: "no pause", NextStep: "look at the sandbox"},
+		{Control: true, Words: "it", Cause: "the control shares"},
+		{Cause: "something else"},
+	}}
+	for name, test := range map[string]struct {
+		outcome Outcome
+		want    string
+	}{
+		"conformant":                  {Outcome{Verdict: reports.Conformant, Reason: "no pause"}, ""},
+		"unsupported":                 {Outcome{Verdict: reports.Unsupported, Reason: "no pause"}, ""},
+		"violation":                   {Outcome{Verdict: reports.Nonconformant, Reason: "there is no pause"}, "no pause"},
+		"another violation":           {Outcome{Verdict: reports.Nonconformant, Reason: "it is wrong"}, "something else"},
+		"violation that names a pull": {Outcome{Verdict: reports.Nonconformant, Reason: "ErrImagePull"}, "something else"},
+		"control": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Control, Reason: "it is there"},
+			"the control shares"},
+		"another control": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Control, Reason: "no pause"},
+			kindExplanations[reports.Control].Cause},
+		"pull": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted, Reason: "container: ErrImagePull"},
+			"the node cannot pull a test image"},
+		"precondition": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Precondition, Reason: "there is no pause"},
+			kindExplanations[reports.Precondition].Cause},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if cause, _ := explain(trait, test.outcome); cause != test.want {
+				t.Errorf("cause is %q, want %q", cause, test.want)
+			}
+		})
+	}
+	if _, next := explain(trait, Outcome{Verdict: reports.Nonconformant, Reason: "no pause"}); next != "look at the sandbox" {
+		t.Errorf("the next step is %q", next)
+	}
+	for _, kind := range kinds {
+		if cause, next := explain(Trait{}, Outcome{Verdict: reports.Inconclusive, Kind: kind, Reason: "?"}); cause == "" || next == "" {
+			t.Errorf("nothing is said of kind %s", kind)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package suite
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"sharedpid.example/helpers/process"
+)
+
+// Fixture is a Pod, with what belongs to it, as it is put on the cluster for the traits that name it: once for each target.
+// Fixtures of one name are one fixture.
+type Fixture struct {
+	Name string // of the Pod
+	// Objects returns new copies of what is created: one Pod, Deployment or DaemonSet, and Secrets and ConfigMaps that it uses.
+	Objects func() ([]runtime.Object, error)
+	// Unshared takes shareProcessNamespace out of the Pod: it is a control.
+	Unshared bool
+	// Change changes the Pod once more before it is created, nil for nothing.
+	Change func(*corev1.Pod)
+	// Stable says that no trait ends or replaces processes of the Pod, so that one snapshot from each container serves all.
+	Stable bool
+	// Settled tells whether a snapshot of a stable Pod shows all that its start processes start, nil when they start nothing.
+	Settled func(process.Snapshot) bool
+}
+
+// change makes a Pod that of the fixture.
+func (fixture Fixture) change(made *corev1.Pod) {
+	if fixture.Unshared {
+		made.Spec.ShareProcessNamespace = nil
+	}
+	if fixture.Change != nil {
+		fixture.Change(made)
+	}
+}
+
+// Process is a process of a fixture that is known by its arguments.
+type Process struct {
+	Container string // in which it was started
+	Arguments []string
+}

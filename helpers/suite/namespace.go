@@ -1,0 +1,405 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
+)
+
+// Labels of what a run creates.
+const (
+	RunLabel     = "sharedpid/run"                // on namespaces: id of the run
+	ExpiresLabel = "sharedpid/expires"            // on namespaces: Unix time after which the run cannot be alive any more
+	TargetLabel  = "sharedpid/target"             // on Pods: the number of their target
+	OwnerLabel   = "app.kubernetes.io/managed-by" // on all: Owner
+	Owner        = "sharedpid"
+
+	fixtureLabel = "sharedpid/fixture" // on Pods that a controller makes: the controller's name
+)
+
+// lifetime is how long after its start a run is taken for alive.
+const lifetime = 24 * time.Hour
+
+// namespace is where the fixtures of a run are.
+type namespace struct {
+	ctx      context.Context // of the run: a Pod that one trait asked for first is created for all
+	client   *pod.Client
+	watch    *pod.Watch
+	unwatch  context.CancelFunc // ends the watch, which else complains of a cluster that is deleted
+	runID    string
+	name     string
+	images   map[string]string // reference of each test image
+	limits   Limits
+	starting *semaphore.Weighted // held by each Pod that is coming up, over all targets
+
+	mutex   sync.Mutex
+	created map[string]*creation // of Pods, by name
+	queue   chan struct{}        // closed when the last Pod that was asked for has a place among those that come up
+	made    map[string]bool      // objects that several fixtures use, and namespaces, by kind and name
+	making  singleflight.Group
+}
+
+// creation is a Pod that was asked for.
+type creation struct {
+	done chan struct{}
+	pod  *pod.Pod
+	err  error
+}
+
+// newNamespace makes the run's namespace and watches it until ctx ends. What it returns with an error can be removed.
+func newNamespace(ctx context.Context, client *pod.Client, options Options, runID string) (*namespace, error) {
+	made := &namespace{
+		client: client, runID: runID, name: "sharedpid-" + runID, limits: options.Limits,
+		starting: semaphore.NewWeighted(int64(options.Starting)),
+		created:  map[string]*creation{}, made: map[string]bool{},
+		queue: make(chan struct{}),
+	}
+	close(made.queue)
+	ctx, made.unwatch = context.WithCancel(ctx)
+	made.ctx = ctx
+	if err := made.create(ctx, made.name, "privileged"); err != nil {
+		return made, err
+	}
+	var err error
+	if made.watch, err = client.Watch(ctx, made.name,
+		pod.Patience{ImagePull: options.Limits.ImagePull, Start: options.Limits.StartFailure}, options.Limits.Start); err != nil {
+		return made, err
+	}
+	return made, client.WaitServiceAccount(ctx, made.name, made.limits.ServiceAccount)
+}
+
+// create creates a namespace of the run that enforces a level of the Pod Security Standards.
+func (namespace *namespace) create(ctx context.Context, name, level string) error {
+	_, err := namespace.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: name,
+		Labels: map[string]string{
+			RunLabel: namespace.runID, OwnerLabel: Owner, ExpiresLabel: fmt.Sprint(time.Now().Add(lifetime).Unix()),
+			"pod-security.kubernetes.io/enforce": level,
+		},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+// level makes the run's namespace that enforces a Pod Security level, once, and returns its name.
+func (namespace *namespace) level(ctx context.Context, level string) (string, error) {
+	name := namespace.name + "-" + level
+	return name, namespace.once(ctx, "namespace "+name, func(ctx context.Context) error {
+		if err := namespace.create(ctx, name, level); err != nil {
+			return err
+		}
+		return namespace.client.WaitServiceAccount(ctx, name, namespace.limits.ServiceAccount)
+	})
+}
+
+// once makes something by its name the first time that it is asked for. What failed is made again for the next who asks. It
+// goes on when the first who asked gives up: it ends with the run.
+func (namespace *namespace) once(ctx context.Context, name string, create func(context.Context) error) error {
+	attempt := namespace.making.DoChan(name, func() (any, error) {
+		namespace.mutex.Lock()
+		made := namespace.made[name]
+		namespace.mutex.Unlock()
+		if made {
+			return nil, nil
+		}
+		if err := create(namespace.ctx); err != nil {
+			return nil, err
+		}
+		namespace.mutex.Lock()
+		defer namespace.mutex.Unlock()
+		namespace.made[name] = true
+		return nil, nil
+	})
+	select {
+	case made := <-attempt:
+		return made.Err
+	case <-ctx.Done():
+		return fmt.Errorf("the creation of %s: %w", name, context.Cause(ctx))
+	}
+}
+
+// start begins to create a fixture on a target unless that was begun before, and returns how to wait for its Pod.
+// The creation goes on when the first who asked gives up: it ends with the run. Pods come up in the order in which they
+// were asked for.
+func (namespace *namespace) start(fixture Fixture, target *target) func(context.Context) (*pod.Pod, error) {
+	name := fixture.Name + target.suffix
+	namespace.mutex.Lock()
+	asked, found := namespace.created[name]
+	if !found {
+		asked = &creation{done: make(chan struct{})}
+		namespace.created[name] = asked
+		before, has := namespace.queue, make(chan struct{})
+		namespace.queue = has
+		go func() {
+			defer close(asked.done)
+			<-before
+			err := namespace.starting.Acquire(namespace.ctx, 1)
+			close(has)
+			if err != nil {
+				asked.err = context.Cause(namespace.ctx)
+				return
+			}
+			if asked.pod, asked.err = namespace.createFixture(namespace.ctx, fixture, target); asked.err != nil {
+				namespace.starting.Release(1)
+				return
+			}
+			go func() {
+				defer namespace.starting.Release(1)
+				// The traits that need the Pod report its failure.
+				_ = asked.pod.Wait(namespace.ctx, "a start", namespace.limits.Start/2, begun)
+			}()
+		}()
+	}
+	namespace.mutex.Unlock()
+	return func(ctx context.Context) (*pod.Pod, error) {
+		select {
+		case <-asked.done:
+			return asked.pod, asked.err
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the creation of Pod %s: %w", name, context.Cause(ctx))
+		}
+	}
+}
+
+// createFixture creates all objects of a fixture.
+func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, target *target) (*pod.Pod, error) {
+	objects, err := fixture.Objects()
+	if err != nil {
+		return nil, err
+	}
+	var created *pod.Pod
+	for _, object := range objects {
+		switch object := object.(type) {
+		case *corev1.Secret:
+			err = namespace.once(ctx, "Secret "+object.Name, func(ctx context.Context) error {
+				_, err := namespace.client.CoreV1().Secrets(namespace.name).Create(ctx, object, metav1.CreateOptions{})
+				return err
+			})
+		case *corev1.ConfigMap:
+			err = namespace.once(ctx, "ConfigMap "+object.Name, func(ctx context.Context) error {
+				_, err := namespace.client.CoreV1().ConfigMaps(namespace.name).Create(ctx, object, metav1.CreateOptions{})
+				return err
+			})
+		case *corev1.Pod:
+			created, err = namespace.client.Create(ctx, namespace.watch, namespace.adapt(object, fixture, target))
+		case *appsv1.Deployment:
+			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
+			if _, err = namespace.client.AppsV1().Deployments(namespace.name).Create(ctx, object, metav1.CreateOptions{}); err == nil {
+				created, err = namespace.podOf(ctx, object.Name)
+			}
+		case *appsv1.DaemonSet:
+			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
+			if _, err = namespace.client.AppsV1().DaemonSets(namespace.name).Create(ctx, object, metav1.CreateOptions{}); err == nil {
+				created, err = namespace.podOf(ctx, object.Name)
+			}
+		default:
+			err = fmt.Errorf("fixture %s: a %T is not expected", fixture.Name, object)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if created == nil {
+		return nil, fmt.Errorf("fixture %s has no Pod", fixture.Name)
+	}
+	return created, nil
+}
+
+// begun tells whether a Pod no longer costs what its start does.
+func begun(status *corev1.Pod) bool { return status == nil || status.Status.Phase != corev1.PodPending }
+
+// adapt makes the Pod of a manifest the Pod of a fixture on a target.
+func (namespace *namespace) adapt(manifest *corev1.Pod, fixture Fixture, target *target) *corev1.Pod {
+	adapted := manifest.DeepCopy()
+	adapted.Namespace, adapted.Name = namespace.name, fixture.Name+target.suffix
+	metav1.SetMetaDataLabel(&adapted.ObjectMeta, TargetLabel, target.label())
+	namespace.adaptSpec(&adapted.Spec, target)
+	fixture.change(adapted)
+	return adapted
+}
+
+// adaptSpec puts a Pod on the target's node, under its RuntimeClass, with the images of the run.
+func (namespace *namespace) adaptSpec(spec *corev1.PodSpec, target *target) {
+	spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchFields: []corev1.NodeSelectorRequirement{{
+				Key:      metav1.ObjectNameField,
+				Operator: corev1.NodeSelectorOpIn,
+				Values:   []string{target.Node},
+			}},
+		}}},
+	}}
+	if target.tolerated {
+		spec.Tolerations = append(spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+	}
+	if target.RuntimeClass != "" {
+		spec.RuntimeClassName = &target.RuntimeClass
+	}
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			containers[i].Image = namespace.image(containers[i].Image)
+		}
+	}
+}
+
+// adaptController makes a controller and its Pods those of a fixture on a target.
+func (namespace *namespace) adaptController(
+	meta *metav1.ObjectMeta, selector *metav1.LabelSelector, template *corev1.PodTemplateSpec, fixture Fixture, target *target,
+) {
+	meta.Name, meta.Namespace = fixture.Name+target.suffix, namespace.name
+	metav1.SetMetaDataLabel(meta, TargetLabel, target.label())
+	metav1.SetMetaDataLabel(&template.ObjectMeta, TargetLabel, target.label())
+	metav1.SetMetaDataLabel(&template.ObjectMeta, fixtureLabel, meta.Name)
+	*selector = metav1.LabelSelector{MatchLabels: map[string]string{fixtureLabel: meta.Name}}
+	namespace.adaptSpec(&template.Spec, target)
+	changed := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+	fixture.change(changed)
+	template.ObjectMeta, template.Spec = changed.ObjectMeta, changed.Spec
+}
+
+// podOf waits for the Pod that a controller makes.
+func (namespace *namespace) podOf(ctx context.Context, controller string) (*pod.Pod, error) {
+	selector := metav1.ListOptions{LabelSelector: fixtureLabel + "=" + controller}
+	var name string
+	err := wait.PollUntilContextTimeout(ctx, shortestPause, namespace.limits.Settling, true, func(ctx context.Context) (bool, error) {
+		pods, err := namespace.client.CoreV1().Pods(namespace.name).List(ctx, selector)
+		if err != nil || len(pods.Items) == 0 {
+			return false, err
+		}
+		name = pods.Items[0].Name
+		return true, nil
+	})
+	if wait.Interrupted(err) && ctx.Err() == nil {
+		return nil, Undecided(reports.OutOfTime, "the controller %s made no Pod within %s", controller, namespace.limits.Settling)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return namespace.client.Open(namespace.watch, namespace.name, name), nil
+}
+
+// image returns the run's reference of a test image by the name that manifests call it.
+func (namespace *namespace) image(familiar string) string {
+	name, _, _ := strings.Cut(familiar, ":")
+	if reference, found := namespace.images[name]; found {
+		return reference
+	}
+	return familiar
+}
+
+// clear deletes the Pods of one target, and what would make new ones, and waits until they are gone.
+func (namespace *namespace) clear(ctx context.Context, target *target) error {
+	selector := metav1.ListOptions{LabelSelector: TargetLabel + "=" + target.label()}
+	pods, apps := namespace.client.CoreV1().Pods(namespace.name), namespace.client.AppsV1()
+	soon := int64(1)
+	if err := errors.Join(
+		apps.Deployments(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+		apps.DaemonSets(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+		pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
+	); err != nil {
+		return err
+	}
+	var left []corev1.Pod
+	err := wait.PollUntilContextTimeout(ctx, longestPause/2, namespace.limits.Settling, true, func(ctx context.Context) (bool, error) {
+		listed, err := pods.List(ctx, selector)
+		if err != nil {
+			return false, err
+		}
+		left = listed.Items
+		return len(left) == 0, nil
+	})
+	if wait.Interrupted(err) && len(left) > 0 {
+		return fmt.Errorf("%d are still there after %s, Pod %s among them", len(left), namespace.limits.Settling, left[0].Name)
+	}
+	return err
+}
+
+// remove deletes the namespaces of the run and waits until they are gone. It returns the names of those that are left.
+func (namespace *namespace) remove(ctx context.Context) ([]string, error) {
+	selector := metav1.ListOptions{LabelSelector: RunLabel + "=" + namespace.runID}
+	var left []string
+	err := wait.PollUntilContextCancel(ctx, shortestPause, true, func(ctx context.Context) (bool, error) {
+		found, err := namespace.client.CoreV1().Namespaces().List(ctx, selector)
+		if err != nil {
+			return false, err
+		}
+		left = left[:0]
+		for _, each := range found.Items {
+			left = append(left, each.Name)
+			if each.DeletionTimestamp == nil {
+				if err := namespace.client.CoreV1().Namespaces().Delete(ctx, each.Name,
+					metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+					return false, err
+				}
+			}
+		}
+		return len(left) == 0, nil
+	})
+	slices.Sort(left)
+	return left, err
+}
+
+// diagnose gathers the state of the fixtures that a trait looked at on a target, as far as they were created.
+func (namespace *namespace) diagnose(ctx context.Context, trait Trait, target *target) string {
+	var text strings.Builder
+	for _, fixture := range trait.allFixtures() {
+		namespace.mutex.Lock()
+		asked, found := namespace.created[fixture.Name+target.suffix]
+		namespace.mutex.Unlock()
+		if !found {
+			continue
+		}
+		select {
+		case <-asked.done:
+		case <-ctx.Done():
+			return text.String()
+		}
+		if asked.err != nil {
+			fmt.Fprintf(&text, "Pod %s: %v\n", fixture.Name, asked.err)
+			continue
+		}
+		text.WriteString(asked.pod.Diagnose(ctx, containersOf(fixture)...))
+	}
+	return text.String()
+}
+
+// containersOf are the names of the containers that a fixture itself has. What admission adds is not the suite's to show.
+func containersOf(fixture Fixture) []string {
+	objects, err := fixture.Objects()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, object := range objects {
+		var spec corev1.PodSpec
+		switch object := object.(type) {
+		case *corev1.Pod:
+			spec = object.Spec
+		case *appsv1.Deployment:
+			spec = object.Spec.Template.Spec
+		case *appsv1.DaemonSet:
+			spec = object.Spec.Template.Spec
+		}
+		for _, each := range slices.Concat(spec.InitContainers, spec.Containers) {
+			names = append(names, each.Name)
+		}
+	}
+	return names
+}

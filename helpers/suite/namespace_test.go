@@ -1,0 +1,259 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"sharedpid.example/reports"
+)
+
+// TestControlsDoNotShare whatever makes their Pod, and fixtures are changed once more.
+func TestControlsDoNotShare(t *testing.T) {
+	objects := map[string]func() runtime.Object{
+		"pod": func() runtime.Object { return &corev1.Pod{Spec: newPodSpec("one")} },
+		"deployment": func() runtime.Object {
+			return &appsv1.Deployment{Spec: appsv1.DeploymentSpec{
+				Selector: &metav1.LabelSelector{}, Template: corev1.PodTemplateSpec{Spec: newPodSpec("one")},
+			}}
+		},
+		"daemonset": func() runtime.Object {
+			return &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{
+				Selector: &metav1.LabelSelector{}, Template: corev1.PodTemplateSpec{Spec: newPodSpec("one")},
+			}}
+		},
+	}
+	for kind, object := range objects {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cluster := newCluster(t, newNode("a"))
+				shared := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) { return []runtime.Object{object()}, nil }}
+				control := unshared(shared)
+				control.Change = func(made *corev1.Pod) { made.Spec.HostPID = true }
+				results := cluster.Check(t, newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+					return errors.Join(session.Running(ctx, shared, "one"), session.Running(ctx, control, "one"))
+				}, shared, control))
+				expectVerdict(t, results["group/a"], reports.Conformant, "", "")
+				suffix := map[string]string{"pod": ""}[kind]
+				if kind != "pod" {
+					suffix = "-x7k2p"
+				}
+				first, second := cluster.Asked("pair"+suffix), cluster.Asked("pair-unshared"+suffix)
+				if first.Spec.ShareProcessNamespace == nil || !*first.Spec.ShareProcessNamespace || first.Spec.HostPID {
+					t.Errorf("the Pod is %+v", first)
+				}
+				if second.Spec.ShareProcessNamespace != nil || !second.Spec.HostPID {
+					t.Errorf("the control is %+v", second)
+				}
+				for _, made := range []*corev1.Pod{first, second} {
+					if nodeOf(made) != "a" || made.Labels[TargetLabel] != "target" {
+						t.Errorf("the Pod is %+v", made)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestWhatSeveralFixturesUseIsCreatedOnce, and again when it failed.
+func TestWhatSeveralFixturesUseIsCreatedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		fixture := func(name string) Fixture {
+			return Fixture{Name: name, Objects: func() ([]runtime.Object, error) {
+				return []runtime.Object{
+					&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "password"}},
+					&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "settings"}},
+					&corev1.Pod{Spec: newPodSpec("one")},
+				}, nil
+			}}
+		}
+		var traits []Trait
+		for _, name := range []string{"x", "y", "z"} {
+			traits = append(traits, newTrait("group/"+name, runs(fixture(name), "one"), fixture(name)))
+		}
+		run, err := Run(t.Context(), cluster.Options(Options{Traits: traits, Disposable: true}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, result := range run.Results {
+			expectVerdict(t, result, reports.Conformant, "", "")
+		}
+		namespace := "sharedpid-" + run.ID
+		if _, err := cluster.api.CoreV1().Secrets(namespace).Get(t.Context(), "password", metav1.GetOptions{}); err != nil {
+			t.Error(err)
+		}
+		if _, err := cluster.api.CoreV1().ConfigMaps(namespace).Get(t.Context(), "settings", metav1.GetOptions{}); err != nil {
+			t.Error(err)
+		}
+		made, _ := cluster.api.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+		if made.Labels[RunLabel] != run.ID || made.Labels[OwnerLabel] != Owner || made.Labels[ExpiresLabel] == "" ||
+			made.Labels["pod-security.kubernetes.io/enforce"] != "privileged" {
+			t.Errorf("labels of the namespace are %v", made.Labels)
+		}
+	})
+	namespace, attempts := &namespace{ctx: t.Context(), made: map[string]bool{}}, 0
+	create := func(context.Context) error {
+		if attempts++; attempts == 1 {
+			return errors.New("lost")
+		}
+		return nil
+	}
+	make := func() error { return namespace.once(t.Context(), "x", create) }
+	if make() == nil || make() != nil || make() != nil || attempts != 2 {
+		t.Errorf("%d attempts, want a second one after the first has failed", attempts)
+	}
+}
+
+// TestAFixtureThatCannotBeCreatedSaysWhy and gives back its place among those that come up.
+func TestAFixtureThatCannotBeCreatedSaysWhy(t *testing.T) {
+	objects := func(objects ...runtime.Object) func() ([]runtime.Object, error) {
+		return func() ([]runtime.Object, error) { return objects, nil }
+	}
+	forbidden := apierrors.NewForbidden(podResource.GroupResource(), "x", errors.New("by quota"))
+	for name, test := range map[string]struct {
+		objects func() ([]runtime.Object, error)
+		reject  string
+		kind    reports.Kind
+		words   string
+	}{
+		"no manifest":  {func() ([]runtime.Object, error) { return nil, errors.New("no such file") }, "", reports.Lost, "no such file"},
+		"no Pod":       {objects(&corev1.Secret{}), "", reports.Lost, "fixture bad has no Pod"},
+		"another kind": {objects(&corev1.Service{}), "", reports.Lost, "a *v1.Service is not expected"},
+		"Pod":          {objects(&corev1.Pod{}), "pods", reports.Refused, "by quota"},
+		"Secret":       {objects(&corev1.Secret{}, &corev1.Pod{}), "secrets", reports.Refused, "by quota"},
+		"ConfigMap":    {objects(&corev1.ConfigMap{}, &corev1.Pod{}), "configmaps", reports.Refused, "by quota"},
+		"Deployment": {objects(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{}}}), "deployments",
+			reports.Refused, "by quota"},
+		"DaemonSet": {objects(&appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{}}}), "daemonsets",
+			reports.Refused, "by quota"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cluster := newCluster(t, newNode("a"))
+				if test.reject != "" && test.reject != "pods" {
+					cluster.Reject("create", test.reject, forbidden)
+				}
+				cluster.Admit = func(asked *corev1.Pod) error {
+					if test.reject == "pods" && asked.Name == "bad" {
+						return forbidden
+					}
+					return nil
+				}
+				bad, good := Fixture{Name: "bad", Objects: test.objects}, newFixture("good", "one")
+				run, err := Run(t.Context(), cluster.Options(Options{Starting: 1, Traits: []Trait{
+					newTrait("group/a", runs(bad, "one"), bad), newTrait("group/b", runs(good, "one"), good),
+				}}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				expectVerdict(t, byTrait(run)["group/a"], reports.Inconclusive, test.kind, test.words)
+				expectVerdict(t, byTrait(run)["group/b"], reports.Conformant, "", "")
+			})
+		})
+	}
+}
+
+func TestAControllerThatMakesNoPod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		cluster.Admit = func(*corev1.Pod) error { return errors.New("no") }
+		fixture := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) {
+			return []runtime.Object{&appsv1.Deployment{Spec: appsv1.DeploymentSpec{
+				Selector: &metav1.LabelSelector{}, Template: corev1.PodTemplateSpec{Spec: newPodSpec("one")},
+			}}}, nil
+		}}
+		result := cluster.Check(t, newTrait("group/a", runs(fixture, "one"), fixture))["group/a"]
+		expectVerdict(t, result, reports.Inconclusive, reports.OutOfTime, "the controller pair made no Pod within 1m0s")
+	})
+}
+
+// TestAPodIsCreatedForAllWhoAskForIt although the first of them gives up.
+func TestAPodIsCreatedForAllWhoAskForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		slow, late := newFixture("slow", "one"), newFixture("late", "one")
+		late.Objects = func() ([]runtime.Object, error) {
+			time.Sleep(30 * time.Second)
+			return newFixture("late", "one").Objects()
+		}
+		impatient := newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+			limited, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			return session.Running(limited, late, "one")
+		}, slow)
+		impatient.Requires = []Requirement{{"nothing", func(context.Context, *Session) (string, error) { return "", nil }}}
+		results := cluster.Check(t, impatient, newTrait("group/b", func(ctx context.Context, session *Session, _ Judge) error {
+			return session.Running(ctx, late, "one")
+		}, late))
+		expectVerdict(t, results["group/a"], reports.Inconclusive, reports.OutOfTime, "the creation of Pod late")
+		expectVerdict(t, results["group/b"], reports.Conformant, "", "")
+		if created := cluster.Events("create late"); len(created) != 1 {
+			t.Errorf("created were %v", created)
+		}
+	})
+}
+
+func TestTheImageOfAManifest(t *testing.T) {
+	namespace := &namespace{images: map[string]string{"busybox": "registry/box@sha256:1"}}
+	for familiar, want := range map[string]string{
+		"busybox:1.37.0": "registry/box@sha256:1", "busybox": "registry/box@sha256:1", "nginx:1": "nginx:1", "busyboxes:1": "busyboxes:1",
+	} {
+		if got := namespace.image(familiar); got != want {
+			t.Errorf("image of %s is %s, want %s", familiar, got, want)
+		}
+	}
+}
+
+// TestContainersOf names those of the manifest, of all kinds.
+func TestContainersOf(t *testing.T) {
+	spec := newPodSpec("one", "two")
+	spec.InitContainers = []corev1.Container{{Name: "init"}}
+	for _, object := range []runtime.Object{
+		&corev1.Pod{Spec: spec}, &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: corev1.PodTemplateSpec{Spec: spec}}},
+		&appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Template: corev1.PodTemplateSpec{Spec: spec}}},
+	} {
+		fixture := Fixture{Objects: func() ([]runtime.Object, error) { return []runtime.Object{&corev1.Secret{}, object}, nil }}
+		expectEqual(t, "containers", containersOf(fixture), []string{"init", "one", "two"})
+	}
+	if names := containersOf(Fixture{Objects: func() ([]runtime.Object, error) { return nil, errors.New("none") }}); names != nil {
+		t.Errorf("containers are %v", strings.Join(names, " "))
+	}
+}
+
+// TestPodsComeUpInTheOrderInWhichTheyWereAskedFor asks for so many at once that chance does not put them in order.
+func TestPodsComeUpInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		var fixtures []Fixture
+		for number := range 30 {
+			fixtures = append(fixtures, newFixture(fmt.Sprintf("pod-%02d", number), "one"))
+		}
+		trait := newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+			for _, fixture := range fixtures {
+				if err := session.Running(ctx, fixture, "one"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, fixtures...)
+		if _, err := Run(t.Context(), cluster.Options(Options{Traits: []Trait{trait}, Starting: 1})); err != nil {
+			t.Fatal(err)
+		}
+		created := cluster.Events("create pod-")
+		if len(created) != len(fixtures) || !slices.IsSorted(created) {
+			t.Errorf("Pods came up as %q", created)
+		}
+	})
+}

@@ -1,0 +1,432 @@
+package suite
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
+)
+
+// Options is what a run is asked for. Configuration and Traits are needed, the rest has defaults.
+type Options struct {
+	Configuration *rest.Config
+	Run           reports.Run // what is known of the run before, see NewRun; one without an id stands for nothing
+	Traits        []Trait     // to be checked, see Select
+	Profile       string      // that the traits are of
+	SuiteVersion  string
+	Arguments     []string // of the command, which reproduce the run
+	Narrowed      []string // of these, what narrowed the profile
+
+	// Images returns the reference of each test image by its name, for a cluster that has such a node. Without it the
+	// manifests' own names are used.
+	Images         func(node corev1.Node) (map[string]string, error)
+	Nodes          []string // to check the traits on, their taints tolerated, instead of all nodes that take ordinary Pods
+	RuntimeClasses []string // to check the traits under, instead of the nodes' own runtime
+	// RuntimeVersion returns the version of the OCI runtime behind a target's RuntimeClass, empty when it is not known.
+	RuntimeVersion func(ctx context.Context, target reports.Target) string
+	// KnownDeviations returns what is known beforehand of a target's runtime.
+	KnownDeviations func(target reports.Target) ([]reports.Deviation, error)
+
+	Limits            Limits  // DefaultLimits when zero
+	Parallel          int     // traits of one target that are checked at once
+	Starting          int     // Pods of all targets that come up at once
+	Execs             int     // of all targets at once
+	RequestsPerSecond float32 // to the API
+
+	// Disposable says that the cluster is deleted after the run, and the run's namespaces with it.
+	Disposable bool
+
+	Recorder Recorder                           // of what is learned while the run goes on, nil for none
+	Progress func(format string, values ...any) // one line for a person, nil for none
+	// Checked is called when a target's traits are checked and its Pods are still there, nil for nothing. The names of the
+	// target's Pods end in suffix. It may be called for several targets at the same time.
+	Checked func(ctx context.Context, target reports.Target, suffix, namespace string)
+
+	connect func(*rest.Config, pod.Limits) (*pod.Client, error) // another one in tests
+}
+
+// Recorder keeps what a run learns while it goes on, so that it is known when the run is killed. Its methods may be called
+// at the same time.
+type Recorder interface {
+	// Record is given all that is known: when the targets are known, when more is known of them, and before the clean-up.
+	Record(run reports.Run)
+	// Add is given each result when it is there, and what it rests on. An error ends the run.
+	Add(result reports.Result, looks []reports.Look) error
+}
+
+// Run checks the traits on every target of the cluster and returns all that was learned, whatever happened. It creates
+// namespaces of its own and removes them. The error says why the plan was not done: what is wrong with the options, why
+// no target was reached, or that ctx ended.
+func Run(ctx context.Context, options Options) (reports.Run, error) {
+	run := newRun(options)
+	err := run.do(ctx)
+	if ctx.Err() != nil {
+		err = fmt.Errorf("interrupted (%w): what did not run is reported as not run; run again to go on", context.Cause(ctx))
+	}
+	run.update(func(known *reports.Run) {
+		known.Running = false
+		if err != nil {
+			known.SetupError = err.Error()
+		}
+	})
+	run.record()
+	run.cleanUp()
+	return run.snapshot(), err
+}
+
+// run is one run under way.
+type run struct {
+	options   Options
+	traits    []Trait // in the order in which they are begun
+	client    *pod.Client
+	targets   []*target
+	namespace *namespace         // nil before there are Pods
+	end       context.CancelFunc // ends the checks before their plan is done
+
+	mutex    sync.Mutex // guards the rest
+	known    reports.Run
+	looks    []reports.Look
+	recorded int   // looks that the recorder was given
+	failed   error // of the recorder
+}
+
+func newRun(options Options) *run {
+	if options.Limits == (Limits{}) {
+		options.Limits = DefaultLimits()
+	}
+	ordinary := max(8, 4*runtime.NumCPU())
+	for _, each := range []*int{&options.Parallel, &options.Starting, &options.Execs} {
+		if *each == 0 {
+			*each = ordinary
+		}
+	}
+	if options.RequestsPerSecond == 0 {
+		options.RequestsPerSecond = 100
+	}
+	if options.connect == nil {
+		options.connect = pod.NewClient
+	}
+	if options.Run.ID == "" {
+		options.Run = NewRun(options)
+	}
+	return &run{options: options, traits: byCost(options.Traits), known: options.Run}
+}
+
+// NewRun returns what is known of a run before it has a cluster: what it is asked, and what it will check.
+func NewRun(options Options) reports.Run {
+	known := reports.Run{
+		SchemaVersion: reports.SchemaVersion, ID: strings.ToLower(rand.Text()[:8]), SuiteVersion: options.SuiteVersion,
+		Profile: options.Profile, Narrowed: options.Narrowed, Arguments: options.Arguments, Limits: options.Limits.Changed(),
+		Start: time.Now().UTC(), Running: true,
+		Targets: []reports.Target{}, Plan: []reports.Planned{}, Results: []reports.Result{},
+	}
+	for _, trait := range options.Traits {
+		known.Plan = append(known.Plan, reports.Planned{Trait: trait.ID, Target: unknownTarget})
+	}
+	return known
+}
+
+// unknownTarget stands in the plan until the nodes are known.
+const unknownTarget = "node"
+
+// do reaches the cluster, plans, and checks. An error leaves what is planned not run.
+func (run *run) do(ctx context.Context) error {
+	if len(run.options.Traits) == 0 {
+		return errors.New("there is no trait to check")
+	}
+	if err := Validate(run.options.Traits); err != nil {
+		return err
+	}
+	var err error
+	if run.client, err = run.options.connect(run.options.Configuration,
+		pod.Limits{Execs: run.options.Execs, RequestsPerSecond: run.options.RequestsPerSecond}); err != nil {
+		return err
+	}
+	if err := run.plan(ctx); err != nil {
+		return err
+	}
+	run.namespace, err = newNamespace(ctx, run.client, run.options, run.known.ID)
+	if err != nil {
+		return err
+	}
+	run.namespace.images = run.known.Images
+	ctx, run.end = context.WithCancel(ctx)
+	defer run.end()
+	run.phase("profile "+run.options.Profile, func() { run.checkAll(ctx) })
+	run.mutex.Lock()
+	defer run.mutex.Unlock()
+	return run.failed
+}
+
+// plan finds the targets, and what is to be known of them before their traits are checked.
+func (run *run) plan(ctx context.Context) error {
+	if run.known.Cluster.KubernetesVersion == "" {
+		version, err := run.client.Discovery().ServerVersion()
+		if err != nil {
+			return fmt.Errorf("the API at %s does not answer: %w", run.options.Configuration.Host, err)
+		}
+		run.update(func(known *reports.Run) { known.Cluster.KubernetesVersion = version.GitVersion })
+	}
+	var err error
+	var nodes []corev1.Node
+	var left []reports.LeftOut
+	run.phase("node ready", func() {
+		nodes, left, err = readyNodes(ctx, run.client, run.options.Nodes, run.options.Limits.Nodes)
+	})
+	if err != nil {
+		return err
+	}
+	for _, node := range left {
+		run.printf("    node %s is left out: it %s", node.Name, node.Reason)
+	}
+	images := map[string]string{}
+	if run.options.Images != nil {
+		if images, err = run.options.Images(nodes[0]); err != nil {
+			return err
+		}
+	}
+	run.targets = targetsOf(nodes, run.options.RuntimeClasses, len(run.options.Nodes) > 0)
+	if err := findHandlers(ctx, run.client, run.targets); err != nil {
+		return err
+	}
+	for _, target := range run.targets {
+		if run.options.RuntimeVersion != nil {
+			target.RuntimeVersion = run.options.RuntimeVersion(ctx, target.Target)
+		}
+		if run.options.KnownDeviations != nil {
+			if target.deviations, err = run.options.KnownDeviations(target.Target); err != nil {
+				return err
+			}
+		}
+	}
+	run.update(func(known *reports.Run) {
+		known.Images, known.LeftOut = images, left
+		known.Targets, known.Plan = nil, nil
+		for _, target := range run.targets {
+			known.Targets = append(known.Targets, target.Target)
+			for _, trait := range run.options.Traits {
+				known.Plan = append(known.Plan, reports.Planned{Trait: trait.ID, Target: target.ID})
+			}
+		}
+	})
+	run.record()
+	return nil
+}
+
+// check looks at one trait on one target, comes to its verdict, and keeps it. A trait that the end of the run cut short has
+// no result: it stays "not run".
+func (run *run) check(ctx context.Context, trait Trait, target *target) {
+	start := time.Now()
+	result := reports.Result{
+		Trait: trait.ID, Target: target.ID, Statement: trait.Statement, Profile: string(trait.Profile),
+		Documented: trait.Documented, Article: trait.Article, Sources: trait.Sources,
+		Start: start.UTC(), Namespace: run.namespace.name, KnownDeviation: target.knownDeviation(trait.ID),
+	}
+	var requests atomic.Int64
+	counted := pod.CountRequests(ctx, &requests)
+	session := &Session{run: run, target: target, limits: run.options.Limits, by: trait.ID, needs: needNames(trait)}
+	outcome := Conclude(func(judge Judge) error {
+		limit := run.options.Limits.Trait
+		limited, cancel := context.WithTimeoutCause(counted, limit, Undecided(reports.OutOfTime, "the trait was not decided within %s", limit))
+		defer cancel()
+		if needs := run.needsOf(trait.Destroys); len(needs) > 0 {
+			seal(limited, session, needs)
+		}
+		return check(limited, trait, session, judge)
+	})
+	if ctx.Err() != nil && outcome.Verdict == reports.Inconclusive {
+		return
+	}
+	apply(&result, outcome, trait)
+	result.Evidence, result.Control = append([]reports.Evidence{}, session.evidence...), session.control
+	if result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive {
+		result.Diagnosis = run.namespace.diagnose(ctx, trait, target)
+	}
+	result.Requests, result.Seconds = int(requests.Load()), time.Since(start).Seconds()
+	run.add(result, session.looks)
+}
+
+// check asks for what the trait requires, and checks it.
+func check(ctx context.Context, trait Trait, session *Session, judge Judge) error {
+	for _, requirement := range trait.Requires {
+		missing, err := requirement.Missing(ctx, session)
+		if err != nil {
+			return err
+		}
+		if missing != "" {
+			return &Unsupported{missing}
+		}
+	}
+	return trait.Check(ctx, session, judge)
+}
+
+func needNames(trait Trait) map[string]bool {
+	names := map[string]bool{}
+	for _, need := range trait.Needs {
+		names[need.probeName()] = true
+	}
+	return names
+}
+
+// needsOf are the probes of all traits of the run that look at one of the fixtures.
+func (run *run) needsOf(fixtures []Fixture) []Need {
+	found := map[string]Need{}
+	for _, trait := range run.traits {
+		for _, need := range trait.Needs {
+			for _, fixture := range need.fixtures() {
+				if slices.ContainsFunc(fixtures, func(destroyed Fixture) bool { return destroyed.Name == fixture.Name }) {
+					found[need.probeName()] = need
+				}
+			}
+		}
+	}
+	var needs []Need
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		needs = append(needs, found[name])
+	}
+	return needs
+}
+
+// add keeps a result.
+func (run *run) add(result reports.Result, looks []reports.Look) {
+	run.addLooks(looks)
+	run.mutex.Lock()
+	run.known.Results = append(run.known.Results, result)
+	done, planned := len(run.known.Results), len(run.known.Plan)
+	fresh := run.looks[run.recorded:] // those of shared looks as well
+	run.recorded = len(run.looks)
+	run.mutex.Unlock()
+	where := ""
+	if len(run.targets) > 1 {
+		where = " on " + result.Target
+	}
+	run.printf("    [%d/%d] %s%s %s%s (%.1f s, %d requests)", done, planned, result.Trait, where,
+		result.Verdict, besideList(result), result.Seconds, result.Requests)
+	if run.options.Recorder != nil {
+		if err := run.options.Recorder.Add(result, fresh); err != nil {
+			run.mutex.Lock()
+			run.failed = cmp.Or(run.failed, err)
+			run.mutex.Unlock()
+			run.end() // what cannot be kept need not be looked at
+		}
+	}
+}
+
+// apply gives a result its outcome, with what probably lies behind it.
+func apply(result *reports.Result, outcome Outcome, trait Trait) {
+	result.Verdict, result.Kind, result.Reason, result.Stack = outcome.Verdict, outcome.Kind, outcome.Reason, outcome.Stack
+	result.Cause, result.NextStep = explain(trait, outcome)
+}
+
+// besideList says how a result stands beside the list of known deviations.
+func besideList(result reports.Result) string {
+	switch {
+	case result.IsKnownDeviation():
+		return ", a known deviation"
+	case result.IsResolved():
+		return ", although a deviation is known"
+	}
+	return ""
+}
+
+func (run *run) addLooks(looks []reports.Look) {
+	run.mutex.Lock()
+	defer run.mutex.Unlock()
+	run.looks = append(run.looks, looks...)
+}
+
+// phase runs a part of the run and keeps how long it took.
+func (run *run) phase(name string, f func()) {
+	start := time.Now()
+	f()
+	run.update(func(known *reports.Run) {
+		known.Phases = append(known.Phases, reports.Phase{Name: name, Start: start.UTC(), Seconds: time.Since(start).Seconds()})
+	})
+}
+
+func (run *run) update(change func(*reports.Run)) {
+	run.mutex.Lock()
+	defer run.mutex.Unlock()
+	change(&run.known)
+}
+
+// describeTarget adds what was learned of a target's node from inside of a container.
+func (run *run) describeTarget(id, cgroupVersion, kernel string) {
+	run.update(func(known *reports.Run) {
+		known.Targets = slices.Clone(known.Targets) // a recorder may be reading the list
+		at := slices.IndexFunc(known.Targets, func(target reports.Target) bool { return target.ID == id })
+		described := &known.Targets[at]
+		described.CgroupVersion = cgroupVersion
+		if kernel != "" && kernel != described.Kernel {
+			described.Kernel += ", in containers " + kernel
+		}
+	})
+	run.record()
+}
+
+// snapshot is all that is known now.
+func (run *run) snapshot() reports.Run {
+	run.mutex.Lock()
+	defer run.mutex.Unlock()
+	known := run.known
+	known.Seconds = time.Since(known.Start).Seconds()
+	known.PeakMemoryBytes = peakMemory()
+	known.Results, known.Plan, known.Phases = slices.Clone(known.Results), slices.Clone(known.Plan), slices.Clone(known.Phases)
+	known.Looks = referenced(run.looks)
+	return known
+}
+
+func (run *run) record() {
+	if run.options.Recorder != nil {
+		run.options.Recorder.Record(run.snapshot())
+	}
+}
+
+func (run *run) printf(format string, values ...any) {
+	if run.options.Progress != nil {
+		run.options.Progress(format, values...)
+	}
+}
+
+// cleanUp removes what the run made, and says what it could not remove.
+func (run *run) cleanUp() {
+	if run.namespace == nil {
+		return
+	}
+	run.namespace.unwatch()
+	if run.options.Disposable {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), run.options.Limits.CleanUp)
+	defer cancel()
+	run.phase("clean-up", func() {
+		if left, err := run.namespace.remove(ctx); err != nil {
+			run.printf("warning: left behind: namespaces %s: %v; delete them with kubectl delete namespace -l %s=%s",
+				strings.Join(left, ", "), err, OwnerLabel, Owner)
+		}
+	})
+}
+
+// peakMemory is the largest resident set of this process so far, in bytes; see getrusage(2).
+func peakMemory() int64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return usage.Maxrss << 10
+}
