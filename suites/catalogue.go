@@ -3,12 +3,15 @@ package suites
 import (
 	"fmt"
 	"strings"
+
+	"sharedpid.example/helpers/suite"
 )
 
 // Catalogue returns the page that describes every trait, in Markdown, made from the traits alone.
-func Catalogue(traits []Trait) string {
+func Catalogue(traits []suite.Trait) string {
 	var page strings.Builder
-	page.WriteString("# The traits\n\nGenerated from the code by `make catalogue`; a test fails when it is not current. Change a trait, not this page.\n" +
+	page.WriteString("# The traits\n\n" +
+		"Generated from the code by `make catalogue`; a test fails when it is not current. Change a trait, not this page.\n" +
 		"Profiles hold one another: `core` has all of `article`, and `full` all of `core`.\n")
 	group := ""
 	for _, trait := range traits {
@@ -23,32 +26,30 @@ func Catalogue(traits []Trait) string {
 		if trait.Article != "" {
 			fmt.Fprintf(&page, "- where the article is loose: %s\n", trait.Article)
 		}
-		if trait.controlled() {
-			page.WriteString("- has a control: the same look at a Pod that does not share\n")
+		if trait.Controlled() {
+			page.WriteString("- looks at a Pod that does not share as well\n")
+		}
+		for _, requirement := range trait.Requires {
+			fmt.Fprintf(&page, "- requires: %s\n", requirement.Name)
 		}
 		for _, source := range trait.Sources {
 			fmt.Fprintf(&page, "- source: <%s>\n", source)
 		}
 		for _, cause := range trait.Causes {
-			fmt.Fprintf(&page, "- when it fails%s: probably %s; %s\n", about(cause.Words), cause.Cause, cause.NextStep)
+			fmt.Fprintf(&page, "- when %s: probably %s; %s\n", about(cause), cause.Cause, cause.NextStep)
 		}
 	}
 	return page.String()
 }
 
-func about(words string) string {
-	if words == "" {
-		return ""
+// about says of which failures a cause is one.
+func about(cause suite.Cause) string {
+	about := "it fails"
+	if cause.Control {
+		about = "the control fails"
 	}
-	return fmt.Sprintf(" with %q", words)
-}
-
-// controlled tells whether the trait looks at a Pod that does not share as well.
-func (trait Trait) controlled() bool {
-	for _, scene := range trait.Scenes {
-		if scene.Unshared {
-			return true
-		}
+	if cause.Words != "" {
+		about += fmt.Sprintf(" with %q", cause.Words)
 	}
-	return false
+	return about
 }

@@ -2,244 +2,276 @@ package suites
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
+	"sharedpid.example/suites/access"
 )
 
 var (
-	siblingsScene          = Scene{Name: "siblings", Manifest: "siblings.yaml", Still: true}
-	siblingsUnsharedScene  = Scene{Name: "siblings-unshared", Manifest: "siblings.yaml", Unshared: true, Still: true}
-	fileModesUnsharedScene = Scene{Name: "file-modes-unshared", Manifest: "file-modes.yaml", Unshared: true, Still: true}
-	accessScene            = Scene{Name: "access-matrix", Manifest: "access-matrix.yaml"}
-	userNamespaceScene     = Scene{Name: "user-namespace", Manifest: "file-modes.yaml", Later: true, Change: func(pod *corev1.Pod) {
+	accessFixture        = suite.Fixture{Name: "access-matrix", Objects: manifest("access-matrix.yaml")}
+	userNamespaceFixture = suite.Fixture{Name: "user-namespace", Objects: manifest("file-modes.yaml"), Change: func(pod *corev1.Pod) {
 		pod.Spec.HostUsers = new(bool)
 	}}
 )
 
-// The rules of the kernel that the access matrix is judged by.
-var (
-	ptraceSource = "https://man7.org/linux/man-pages/man2/ptrace.2.html#:~:text=Ptrace%20access%20mode%20checking"
-	killSource   = "https://man7.org/linux/man-pages/man2/kill.2.html"
-	capSource    = "https://man7.org/linux/man-pages/man7/capabilities.7.html"
-	criSource    = "https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto"
-)
-
-var credentialTraits = []Trait{
+var credentialTraits = []suite.Trait{
 	{
-		ID:         "credentials/uid-mismatch-denies",
-		Statement:  "A sibling of another uid without capabilities MUST be denied a process's environment, memory map, files and working directory with EACCES, and signals with EPERM.",
-		Profile:    Article,
+		ID: "credentials/uid-mismatch-denies",
+		Statement: "A sibling of another uid without capabilities MUST be denied a process's environment, memory map, files and working " +
+			"directory with EACCES, and signals with EPERM.",
+		Profile:    suite.Article,
 		Documented: true,
 		Article:    "\"Only UNIX permissions\" leaves out capabilities, dumpability, user namespaces and security modules.",
 		Sources:    []string{ptraceSource, killSource},
-		Scenes:     []Scene{siblingsScene},
-		Causes: []Cause{
-			{"must be refused", "the visitor has capabilities or a uid that its securityContext does not give it, or a user namespace maps both uids to one", "compare Uid and CapEff in /proc/self/status of the container with its securityContext"},
+		Fixtures:   []suite.Fixture{siblingsFixture},
+		Causes: []suite.Cause{
+			{
+				Words:    "must be refused",
+				Cause:    "the visitor has capabilities or a uid that its securityContext does not give it, or a user namespace maps both uids to one",
+				NextStep: "compare Uid and CapEff in /proc/self/status of the container with its securityContext",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			// The tracer finds the process: from the visitor /proc may be mounted so as to hide it.
-			owner, err := stage.Find(ctx, siblingsScene, "tracer", "processes seen from the tracer", ownerSleep...)
+			target, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", owner)
 			if err != nil {
 				return err
 			}
 			commands := []string{"grep -E '^[^ ]+ /proc ' /proc/self/mounts"}
 			for _, operation := range guardedOperations {
-				commands = append(commands, fmt.Sprintf(operation.command, owner.PID))
+				commands = append(commands, fmt.Sprintf(operation.command, target.PID))
 			}
-			observations, err := stage.Look(ctx, siblingsScene, "visitor", "uid 1000 against root", commands...)
+			observations, err := session.Exec(ctx, siblingsFixture, "visitor", "uid 1000 against root", commands...)
 			if err != nil {
 				return err
 			}
-			after, err := stage.processes(ctx, siblingsScene, "tracer", "processes afterwards", time.Now())
+			after, err := session.ProcessesNow(ctx, siblingsFixture, "tracer", "processes afterwards")
 			if err != nil {
 				return err
 			}
-			if still, err := one(after, ownerSleep...); err != nil || still.StartTime != owner.StartTime {
-				return fmt.Errorf("the process that was looked at ended meanwhile")
-			}
-			judgeDenials(g, parseHidepid(observations[0].Output), observations[1:])
+			still, found := after.PID(target.PID)
+			judge.Precondition.Expect(found && still.StartTime == target.StartTime).To(gomega.BeTrue(),
+				"the process that was looked at ended meanwhile")
+			judgeDenials(judge, access.ParseHidepid(observations[0].Output), observations[1:])
 			return nil
 		},
 	},
 	{
-		ID:        "credentials/same-uid-allows",
-		Statement: "Two containers of one uid without capabilities MUST be allowed to read each other's environment and files, and to signal each other.",
-		Profile:   Core,
-		Sources:   []string{ptraceSource, killSource},
-		Scenes:    []Scene{fileModesScene, fileModesUnsharedScene},
-		Causes: []Cause{
-			{"", "something narrows what equal uids allow: a security module, hidepid, a seccomp profile, or processes that were made undumpable", "look at /proc/self/attr/current, /proc/self/mounts and Seccomp in /proc/self/status of the container"},
+		ID: "credentials/same-uid-allows",
+		Statement: "Two containers of one uid without capabilities MUST be allowed to read each other's environment and files, and to " +
+			"signal each other.",
+		Profile:  suite.Core,
+		Sources:  []string{ptraceSource, killSource},
+		Fixtures: []suite.Fixture{fileModesFixture, fileModesUnsharedFixture},
+		Causes: []suite.Cause{
+			{
+				Cause:    "something narrows what equal uids allow: a security module, hidepid, a seccomp profile, or undumpable processes",
+				NextStep: "look at /proc/self/attr/current, /proc/self/mounts and Seccomp in /proc/self/status of the container",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			owner, err := stage.Find(ctx, fileModesScene, "visitor", "processes seen from a container of the same uid", ownerSleep...)
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			target, err := session.Find(ctx, fileModesFixture, "visitor", "processes seen from a container of the same uid", owner)
 			if err != nil {
 				return err
 			}
-			looked, err := stage.Look(ctx, fileModesScene, "visitor", "uid 1000 against uid 1000", fmt.Sprintf("cat /proc/%d/environ", owner.PID),
-				fmt.Sprintf("cat /proc/%d/root/files/readable", owner.PID), fmt.Sprintf("kill -0 %d", owner.PID))
+			looked, err := session.Exec(ctx, fileModesFixture, "visitor", "uid 1000 against uid 1000", fmt.Sprintf(
+				"cat /proc/%d/environ", target.PID,
+			),
+				fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -0 %d", target.PID))
 			if err != nil {
 				return err
 			}
-			judgeSameUID(g, looked[0], looked[1], looked[2])
-			unshared, err := stage.Processes(ctx, fileModesUnsharedScene, "visitor", "processes seen from a container of the same uid")
+			judgeSameUID(judge, looked[0], looked[1], looked[2])
+			unshared, err := session.Processes(ctx, fileModesUnsharedFixture, "visitor", "processes seen from a container of the same uid")
 			if err != nil {
 				return err
 			}
-			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
+			judgeOwnerIsNotVisible(judge, unshared, visitorSleep)
 			return nil
 		},
 	},
 	{
-		ID:        "credentials/access-matrix",
-		Statement: "What each process may do to each other one in the Pod MUST be what the kernel's rules say for their uids, gids, capabilities and dumpability.",
-		Profile:   Core,
-		Article:   "\"Only UNIX permissions\" is one of four rules: the matrix shows all of them at work.",
-		Sources:   []string{ptraceSource, killSource, capSource, "https://man7.org/linux/man-pages/man5/proc.5.html"},
-		Scenes:    []Scene{accessScene},
-		Causes: []Cause{
-			{"EPERM", "a seccomp profile or a security module refuses what the rules allow", "look at Seccomp in /proc/self/status and at /proc/self/attr/current of the caller"},
-			{"", "the runtime's kernel has rules of its own, or something narrows them that the suite does not detect", "look at the cell's rule in the report and at the node's security modules"},
+		ID: "credentials/access-matrix",
+		Statement: "What each process may do to each other one in the Pod MUST be what the kernel's rules say for their uids, gids, " +
+			"capabilities and dumpability.",
+		Profile: suite.Core,
+		Article: "\"Only UNIX permissions\" is one of four rules: the matrix shows all of them at work.",
+		Sources: []string{ptraceSource, killSource, capSource, "https://man7.org/linux/man-pages/man5/proc.5.html"},
+		Needs:   []suite.Need{accessMatrix},
+		Causes: []suite.Cause{
+			{
+				Words:    "EPERM",
+				Cause:    "a seccomp profile or a security module refuses what the rules allow",
+				NextStep: "look at Seccomp in /proc/self/status and at /proc/self/attr/current of the caller",
+			},
+			{
+				Cause:    "the runtime's kernel has rules of its own, or something narrows them that the suite does not detect",
+				NextStep: "look at the cell's rule in the report and at the node's security modules",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			matrix, err := accessOf(ctx, stage)
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			matrix, err := seenMatrix(ctx, session)
 			if err != nil {
 				return err
 			}
-			if matrix.unseen != "" {
-				return matrix.unseen
-			}
-			stage.recordAccess("who may do what", matrix.cells...)
-			judgeAccess(g, matrix.cells)
+			recordAccess(session, "who may do what", matrix.Cells...)
+			judgeAccess(judge, matrix.Cells)
 			return nil
 		},
 	},
 	{
-		ID:        "credentials/capabilities-as-requested",
-		Statement: "Processes that are started in a container by exec MUST have the capabilities that its securityContext adds and lacks, and no others of those that matter between siblings.",
-		Profile:   Core,
-		Sources:   []string{criSource, "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"},
-		Scenes:    []Scene{accessScene},
-		Causes: []Cause{
-			{"CAP_SYS_PTRACE", "the runtime grants or strips CAP_SYS_PTRACE whatever the container asks for", "compare the runtime's default capabilities with the container's CapEff"},
-			{"", "the runtime does not apply the container's capabilities to exec", "compare CapEff of an exec with that of the container's start process"},
+		ID: "credentials/capabilities-as-requested",
+		Statement: "Processes that are started in a container by exec MUST have the capabilities that its securityContext adds and lacks, " +
+			"and no others of those that matter between siblings.",
+		Profile: suite.Core,
+		Sources: []string{criSource, "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/"},
+		Needs:   []suite.Need{accessMatrix},
+		Causes: []suite.Cause{
+			{
+				Words:    "CAP_SYS_PTRACE",
+				Cause:    "the runtime grants or strips CAP_SYS_PTRACE whatever the container asks for",
+				NextStep: "compare the runtime's default capabilities with the container's CapEff",
+			},
+			{
+				Cause:    "the runtime does not apply the container's capabilities to exec",
+				NextStep: "compare CapEff of an exec with that of the container's start process",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			matrix, err := accessOf(ctx, stage)
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			looked, err := accessMatrix.Of(ctx, session)
 			if err != nil {
 				return err
 			}
-			stage.recordCredentials(matrix.callers)
-			judgeCapabilities(g, matrix.callers)
+			recordCredentials(session, looked.Callers)
+			judgeCapabilities(judge, looked.Callers)
 			return nil
 		},
 	},
 	{
-		ID:        "credentials/root-without-ptrace",
-		Statement: "Root with the default capabilities MUST be allowed to read the environment and the files of a sibling's process that is root with the same capabilities: CAP_SYS_PTRACE is not needed.",
-		Profile:   Core,
-		Article:   "/proc/PID/root of the nginx master does not need the CAP_SYS_PTRACE that the article's shell has.",
-		Sources:   []string{ptraceSource},
-		Scenes:    []Scene{accessScene},
-		Causes:    []Cause{{"", "something narrows what equal credentials allow: a security module, or containers that do not get the same default capabilities", "compare CapEff and /proc/self/attr/current of the two containers"}},
-		Check: checkAccess("root against the nginx master, equal in uid and capabilities", func(accessMatrix) []accessClaim {
-			return []accessClaim{{accessAllowed, callerRoot, targetMaster, []string{"environ", "root", "maps"}}}
+		ID: "credentials/root-without-ptrace",
+		Statement: "Root with the default capabilities MUST be allowed to read the environment and the files of a sibling's process that is " +
+			"root with the same capabilities: CAP_SYS_PTRACE is not needed.",
+		Profile: suite.Core,
+		Article: "/proc/PID/root of the nginx master does not need the CAP_SYS_PTRACE that the article's shell has.",
+		Sources: []string{ptraceSource},
+		Needs:   []suite.Need{accessMatrix},
+		Causes: []suite.Cause{{
+			Cause:    "something narrows what equal credentials allow: a security module, or containers of other default capabilities",
+			NextStep: "compare CapEff and /proc/self/attr/current of the two containers",
+		}},
+		Check: checkAccess("root against the nginx master, equal in uid and capabilities", func(access.Matrix) []accessClaim {
+			return []accessClaim{{access.Allowed, access.CallerRoot, access.TargetMaster, []string{"environ", "root", "maps"}}}
 		}),
 	},
 	{
-		ID:        "credentials/ptrace-crosses-uids",
-		Statement: "Root with the default capabilities MUST be denied the environment and files of processes of other uids, and MUST be allowed them with CAP_SYS_PTRACE.",
-		Profile:   Core,
-		Sources:   []string{ptraceSource, capSource},
-		Scenes:    []Scene{accessScene},
-		Causes: []Cause{
-			{"must be EACCES", "the runtime grants CAP_SYS_PTRACE to containers that do not ask for it, or the uids are not apart", "compare CapEff of the container with its securityContext"},
-			{"must be allowed", "the runtime or an admission policy strips CAP_SYS_PTRACE that the container asks for", "compare CapEff of the container with its securityContext; some managed platforms refuse CAP_SYS_PTRACE"},
+		ID: "credentials/ptrace-crosses-uids",
+		Statement: "Root with the default capabilities MUST be denied the environment and files of processes of other uids, and MUST be " +
+			"allowed them with CAP_SYS_PTRACE.",
+		Profile: suite.Core,
+		Sources: []string{ptraceSource, capSource},
+		Needs:   []suite.Need{accessMatrix},
+		Causes: []suite.Cause{
+			{
+				Words:    "must be EACCES",
+				Cause:    "the runtime grants CAP_SYS_PTRACE to containers that do not ask for it, or the uids are not apart",
+				NextStep: "compare CapEff of the container with its securityContext",
+			},
+			{
+				Words:    "must be allowed",
+				Cause:    "the runtime or an admission policy strips CAP_SYS_PTRACE that the container asks for",
+				NextStep: "compare CapEff of the container with its securityContext; some managed platforms refuse CAP_SYS_PTRACE",
+			},
 		},
-		Check: checkAccess("root against other uids, without CAP_SYS_PTRACE and with it", func(matrix accessMatrix) []accessClaim {
+		Check: checkAccess("root against other uids, without CAP_SYS_PTRACE and with it", func(matrix access.Matrix) []accessClaim {
 			var claims []accessClaim
-			for _, target := range matrix.targets {
+			for _, target := range matrix.Targets {
 				if target.UID == 0 {
 					continue // an older pause runs as root, and is no process of another uid
 				}
 				operations := []string{"environ", "root", "exe"}
-				claims = append(claims, accessClaim{"EACCES", callerRoot, target.name, operations}, accessClaim{accessAllowed, callerTracer, target.name, operations})
+				claims = append(claims, accessClaim{"EACCES", access.CallerRoot, target.Name, operations},
+					accessClaim{access.Allowed, access.CallerTracer, target.Name, operations})
 			}
 			return claims
 		}),
 	},
 	{
-		ID:        "credentials/capability-subset-rule",
-		Statement: "Of two processes of root, the one that lacks a capability of the other MUST be denied its environment and files, and MUST be allowed to signal it.",
-		Profile:   Core,
-		Sources:   []string{ptraceSource, killSource},
-		Scenes:    []Scene{accessScene},
-		Causes:    []Cause{{"", "the runtime does not give the containers the capabilities that they ask for", "compare CapPrm and CapEff of both processes with the securityContexts"}},
-		Check: checkAccess("root with fewer capabilities than its target", func(accessMatrix) []accessClaim {
+		ID: "credentials/capability-subset-rule",
+		Statement: "Of two processes of root, the one that lacks a capability of the other MUST be denied its environment and files, and " +
+			"MUST be allowed to signal it.",
+		Profile: suite.Core,
+		Sources: []string{ptraceSource, killSource},
+		Needs:   []suite.Need{accessMatrix},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime does not give the containers the capabilities that they ask for",
+			NextStep: "compare CapPrm and CapEff of both processes with the securityContexts",
+		}},
+		Check: checkAccess("root with fewer capabilities than its target", func(access.Matrix) []accessClaim {
 			return []accessClaim{
-				{"EACCES", callerRootBare, targetMaster, []string{"environ", "root"}},
-				{accessAllowed, callerRootBare, targetMaster, []string{"signal"}},
-				{"EACCES", callerRoot, targetTracer, []string{"environ", "root"}},
-				{accessAllowed, callerRoot, targetTracer, []string{"signal"}},
+				{"EACCES", access.CallerRootBare, access.TargetMaster, []string{"environ", "root"}},
+				{access.Allowed, access.CallerRootBare, access.TargetMaster, []string{"signal"}},
+				{"EACCES", access.CallerRoot, access.TargetTracer, []string{"environ", "root"}},
+				{access.Allowed, access.CallerRoot, access.TargetTracer, []string{"signal"}},
 			}
 		}),
 	},
 	{
 		ID:        "credentials/ptrace-inert-for-non-root",
 		Statement: "CAP_SYS_PTRACE that is added to a container of a non-root user MUST NOT become effective, and MUST NOT grant anything.",
-		Profile:   Core,
+		Profile:   suite.Core,
 		Sources:   []string{capSource, "https://github.com/kubernetes/kubernetes/issues/56374"},
-		Scenes:    []Scene{accessScene},
-		Causes:    []Cause{{"", "the runtime puts added capabilities into the ambient set, or starts the process as another user", "look at Uid, CapAmb and CapEff in /proc/self/status of the container"}},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			matrix, err := accessOf(ctx, stage)
+		Needs:     []suite.Need{accessMatrix},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime puts added capabilities into the ambient set, or starts the process as another user",
+			NextStep: "look at Uid, CapAmb and CapEff in /proc/self/status of the container",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			looked, err := accessMatrix.Of(ctx, session)
 			if err != nil {
 				return err
 			}
-			caller := matrix.caller(callerInert)
-			stage.recordCredentials([]accessParty{caller})
-			g.Expect(caller.UID).To(gomega.Equal(1000), "the caller must run as the uid that its securityContext names")
-			g.Expect(caller.Effective).To(gomega.BeZero(), "capabilities added to a non-root user must not be effective, CapEff is %016x", caller.Effective)
-			if matrix.unseen != "" {
-				return fmt.Errorf("whether the capability grants anything cannot be looked at: %w", errors.New(string(matrix.unseen)))
-			}
-			stage.recordAccess("uid 1000 to whose container CAP_SYS_PTRACE was added", matrix.of(callerInert)...)
-			for _, target := range []string{targetMaster, targetWorker, targetTracer} {
+			caller := looked.Caller(access.CallerInert)
+			recordCredentials(session, []access.Party{caller})
+			judge.Claim.Expect(caller.UID).To(gomega.Equal(1000), "the caller must run as the uid that its securityContext names")
+			judge.Claim.Expect(caller.Effective).To(gomega.BeZero(),
+				"capabilities added to a non-root user must not be effective, CapEff is %016x", caller.Effective)
+			judge.Precondition.Expect(looked.Unseen).To(gomega.BeEmpty(), "whether the capability grants anything cannot be looked at")
+			recordAccess(session, "uid 1000 to whose container CAP_SYS_PTRACE was added", looked.Of(access.CallerInert)...)
+			for _, target := range []string{access.TargetMaster, access.TargetWorker, access.TargetTracer} {
 				for _, operation := range []string{"environ", "root"} {
-					cell := matrix.cell(callerInert, target, operation)
-					g.Expect(cell.Observed).To(gomega.Equal(cell.Expected), "%s of the %s is %s to uid 1000, must be %s", operation, target, cell.Observed, cell.Expected)
+					cell := looked.Cell(access.CallerInert, target, operation)
+					judge.Claim.Expect(cell.Observed).To(gomega.Equal(cell.Want),
+						"%s of the %s is %s to uid 1000, must be %s", operation, target, cell.Observed, cell.Want)
 				}
 			}
 			return nil
 		},
 	},
 	{
-		ID:        "credentials/user-namespace",
-		Statement: "With hostUsers: false, all containers of the Pod MUST share one user namespace that is not the node's, and the rules MUST hold inside it.",
-		Profile:   Full,
+		ID: "credentials/user-namespace",
+		Statement: "With hostUsers: false, all containers of the Pod MUST share one user namespace that is not the node's, and the rules " +
+			"MUST hold inside it.",
+		Profile: suite.Full,
 		Sources: []string{
 			"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/127-user-namespaces",
 			"https://man7.org/linux/man-pages/man7/user_namespaces.7.html",
 			"https://github.com/kubernetes/kubernetes/issues/117159",
 		},
-		Scenes: []Scene{userNamespaceScene},
-		Causes: []Cause{{"", "the containers of the Pod do not share the sandbox's user namespace", "compare /proc/self/ns/user and /proc/self/uid_map of the containers"}},
-		Check:  checkUserNamespace,
+		Requires: []suite.Requirement{userNamespaces},
+		Fixtures: []suite.Fixture{userNamespaceFixture},
+		Causes: []suite.Cause{{
+			Cause:    "the containers of the Pod do not share the sandbox's user namespace",
+			NextStep: "compare /proc/self/ns/user and /proc/self/uid_map of the containers",
+		}},
+		Check: checkUserNamespace,
 	},
-}
-
-// accessOf returns the subject's access matrix, which several traits rest on.
-func accessOf(ctx context.Context, stage *Stage) (accessMatrix, error) {
-	return once(stage, "access matrix", func(stage *Stage) (accessMatrix, error) { return lookAtAccess(ctx, stage) })
 }
 
 // accessClaim says what a caller must meet with a target: "allowed" or an errno.
@@ -249,153 +281,135 @@ type accessClaim struct {
 }
 
 // checkAccess is the check of a trait that claims some cells of the matrix, and leaves those as evidence.
-func checkAccess(title string, claims func(accessMatrix) []accessClaim) func(context.Context, *Stage, gomega.Gomega) error {
-	return func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-		matrix, err := accessOf(ctx, stage)
+func checkAccess(title string, claims func(access.Matrix) []accessClaim) func(context.Context, *suite.Session, suite.Judge) error {
+	return func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+		matrix, err := seenMatrix(ctx, session)
 		if err != nil {
 			return err
-		}
-		if matrix.unseen != "" {
-			return matrix.unseen
 		}
 		claimed := claims(matrix)
 		var cells []reports.Access
 		for _, claim := range claimed {
 			for _, operation := range claim.operations {
-				cells = append(cells, matrix.cell(claim.caller, claim.target, operation))
+				cells = append(cells, matrix.Cell(claim.caller, claim.target, operation))
 			}
 		}
-		stage.recordCredentials(matrix.callers)
-		stage.recordAccess(title, cells...)
-		judgeClaims(g, matrix, claimed)
+		recordCredentials(session, matrix.Callers)
+		recordAccess(session, title, cells...)
+		judgeClaims(judge, matrix, claimed)
 		return nil
 	}
 }
 
-// recordAccess keeps cells of the matrix as evidence.
-func (stage *Stage) recordAccess(title string, cells ...reports.Access) {
-	stage.Record(accessScene, reports.Evidence{Title: title, Where: accessScene.Name, Access: cells})
-}
-
-// recordCredentials keeps who the callers are as evidence.
-func (stage *Stage) recordCredentials(callers []accessParty) {
-	var text strings.Builder
-	for _, caller := range callers {
-		fmt.Fprintf(&text, "%s: uid %d, gid %d, CapEff %016x\n", caller.name, caller.UID, caller.GID, caller.Effective)
-	}
-	stage.Record(accessScene, reports.Evidence{Title: "credentials of the callers", Where: accessScene.Name, Command: "cat /proc/self/status", Output: text.String()})
-}
-
-func (matrix accessMatrix) caller(name string) accessParty {
-	for _, caller := range matrix.callers {
-		if caller.name == name {
-			return caller
-		}
-	}
-	panic("the access matrix has no caller " + name)
-}
-
-// of returns the cells of one caller.
-func (matrix accessMatrix) of(caller string) []reports.Access {
-	return slices.DeleteFunc(slices.Clone(matrix.cells), func(cell reports.Access) bool { return cell.Caller != caller })
-}
-
 // judgeClaims holds cells to what is claimed of them. A cell that the platform was detected to narrow is held to what
 // the platform allows.
-func judgeClaims(g gomega.Gomega, matrix accessMatrix, claims []accessClaim) {
-	g.Expect(claims).NotTo(gomega.BeEmpty(), "there must be a process of another uid")
+func judgeClaims(judge suite.Judge, matrix access.Matrix, claims []accessClaim) {
+	judge.Precondition.Expect(claims).NotTo(gomega.BeEmpty(), "there must be a process of another uid")
 	for _, claim := range claims {
 		for _, operation := range claim.operations {
-			cell, want, why := matrix.cell(claim.caller, claim.target, operation), claim.want, ""
+			cell, want, why := matrix.Cell(claim.caller, claim.target, operation), claim.want, ""
 			if cell.Narrowed != "" {
-				want, why = cell.Expected, " under "+cell.Narrowed
+				want, why = cell.Want, " under "+cell.Narrowed
 			}
-			g.Expect(cell.Observed).To(gomega.Equal(want), "%s of the %s by %s is %s, must be %s%s", operation, claim.target, claim.caller, cell.Observed, want, why)
+			judge.Claim.Expect(cell.Observed).To(gomega.Equal(want),
+				"%s of the %s by %s is %s, must be %s%s", operation, claim.target, claim.caller, cell.Observed, want, why)
 		}
 	}
 }
 
 // judgeAccess holds every cell to its rule, and names all that differ.
-func judgeAccess(g gomega.Gomega, cells []reports.Access) {
+func judgeAccess(judge suite.Judge, cells []reports.Access) {
 	var differing []string
 	for _, cell := range cells {
-		if cell.Observed != cell.Expected {
-			differing = append(differing, fmt.Sprintf("%s of the %s by %s is %s, must be %s (%s)", cell.Operation, cell.Target, cell.Caller, cell.Observed, cell.Expected, cell.Rule))
+		if cell.Observed != cell.Want {
+			differing = append(differing,
+				fmt.Sprintf("%s of the %s by %s is %s, must be %s (%s)", cell.Operation, cell.Target, cell.Caller, cell.Observed, cell.Want, cell.Rule))
 		}
 	}
 	const shown = 3
-	g.Expect(differing).To(gomega.BeEmpty(), "%d of %d cells differ from the kernel's rules: %s", len(differing), len(cells), strings.Join(differing[:min(shown, len(differing))], "; "))
+	judge.Claim.Expect(differing).To(gomega.BeEmpty(),
+		"%d of %d cells differ from the kernel's rules: %s", len(differing), len(cells), strings.Join(
+			differing[:min(shown, len(differing))], "; ",
+		))
 }
 
 // judgeCapabilities compares the effective capabilities with the securityContexts of fixtures/access-matrix.yaml.
-func judgeCapabilities(g gomega.Gomega, callers []accessParty) {
+func judgeCapabilities(judge suite.Judge, callers []access.Party) {
 	for _, caller := range callers {
-		ptrace, kill := caller.Effective&capSysPtrace != 0, caller.Effective&capKill != 0
-		g.Expect(ptrace).To(gomega.Equal(caller.name == callerTracer), "%s: CAP_SYS_PTRACE is effective: %t", caller.name, ptrace)
-		switch caller.name {
-		case callerTracer, callerRoot:
-			g.Expect(kill).To(gomega.BeTrue(), "%s: CAP_KILL, which every runtime gives by default, is not effective", caller.name)
-		case callerRootLessKill:
-			g.Expect(kill).To(gomega.BeFalse(), "%s: CAP_KILL is dropped and still effective", caller.name)
-			g.Expect(caller.Effective).NotTo(gomega.BeZero(), "%s: only CAP_KILL is dropped, and nothing is left", caller.name)
-		case callerRootKill:
-			g.Expect(caller.Effective).To(gomega.BeEquivalentTo(capKill), "%s: CAP_KILL alone must be effective, CapEff is %016x", caller.name, caller.Effective)
+		ptrace, kill := caller.Effective&access.CapSysPtrace != 0, caller.Effective&access.CapKill != 0
+		judge.Claim.Expect(ptrace).To(gomega.Equal(caller.Name == access.CallerTracer),
+			"%s: CAP_SYS_PTRACE is effective: %t", caller.Name, ptrace)
+		switch caller.Name {
+		case access.CallerTracer, access.CallerRoot:
+			judge.Claim.Expect(kill).To(gomega.BeTrue(), "%s: CAP_KILL, which every runtime gives by default, is not effective", caller.Name)
+		case access.CallerRootLessKill:
+			judge.Claim.Expect(kill).To(gomega.BeFalse(), "%s: CAP_KILL is dropped and still effective", caller.Name)
+			judge.Claim.Expect(caller.Effective).NotTo(gomega.BeZero(), "%s: only CAP_KILL is dropped, and nothing is left", caller.Name)
+		case access.CallerRootKill:
+			judge.Claim.Expect(caller.Effective).To(gomega.BeEquivalentTo(access.CapKill),
+				"%s: CAP_KILL alone must be effective, CapEff is %016x", caller.Name, caller.Effective)
 		default:
-			g.Expect(caller.Effective).To(gomega.BeZero(), "%s: no capability must be effective, CapEff is %016x", caller.name, caller.Effective)
+			judge.Claim.Expect(caller.Effective).To(gomega.BeZero(),
+				"%s: no capability must be effective, CapEff is %016x", caller.Name, caller.Effective)
 		}
 	}
 }
 
-func judgeSameUID(g gomega.Gomega, environ, file, signal pod.Observation) {
-	g.Expect(environ.ExitCode).To(gomega.BeZero(), "the environment of a process of the same uid must be readable, errno %s", environ.Errno())
-	g.Expect(environ.Output).To(gomega.ContainSubstring("PATH="), "the environment that was read must be a container's")
-	g.Expect(file.Output).To(gomega.Equal("canary-for-everyone"), "a file of a process of the same uid must be readable, errno %s", file.Errno())
-	g.Expect(signal.ExitCode).To(gomega.BeZero(), "a process of the same uid must take signals, errno %s", signal.Errno())
+func judgeSameUID(judge suite.Judge, environ, file, signal suite.ExecResult) {
+	judge.Claim.Expect(environ.ExitCode).To(gomega.BeZero(),
+		"the environment of a process of the same uid must be readable, errno %s", environ.Errno())
+	judge.Claim.Expect(environ.Output).To(gomega.ContainSubstring("PATH="), "the environment that was read must be a container's")
+	judge.Claim.Expect(file.Output).To(gomega.Equal("canary-for-everyone"),
+		"a file of a process of the same uid must be readable, errno %s", file.Errno())
+	judge.Claim.Expect(signal.ExitCode).To(gomega.BeZero(), "a process of the same uid must take signals, errno %s", signal.Errno())
 }
 
 // checkUserNamespace looks at the Pod of fixtures/file-modes.yaml in a user namespace of its own.
-func checkUserNamespace(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-	if err := stage.supportsUserNamespaces(ctx); err != nil {
-		return err
-	}
-	visitor, err := stage.Look(ctx, userNamespaceScene, "visitor", "user namespace of one container", "readlink /proc/self/ns/user", "cat /proc/self/uid_map")
+func checkUserNamespace(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+	visitor, err := session.Exec(ctx, userNamespaceFixture, "visitor", "user namespace of one container",
+		"readlink /proc/self/ns/user", "cat /proc/self/uid_map")
 	if err != nil {
 		return err
 	}
-	owner, err := stage.Find(ctx, userNamespaceScene, "visitor", "processes seen from a container of the same uid", ownerSleep...)
+	target, err := session.Find(ctx, userNamespaceFixture, "visitor", "processes seen from a container of the same uid", owner)
 	if err != nil {
 		return err
 	}
-	looked, err := stage.Look(ctx, userNamespaceScene, "visitor", "uid 1000 against uid 1000 in one user namespace",
-		fmt.Sprintf("readlink /proc/%d/ns/user", owner.PID), fmt.Sprintf("cat /proc/%d/environ", owner.PID),
-		fmt.Sprintf("cat /proc/%d/root/files/readable", owner.PID), fmt.Sprintf("kill -0 %d", owner.PID),
-		fmt.Sprintf("cat /proc/%d/root/files/private", owner.PID))
+	looked, err := session.Exec(ctx, userNamespaceFixture, "visitor", "uid 1000 against uid 1000 in one user namespace",
+		fmt.Sprintf("readlink /proc/%d/ns/user", target.PID), fmt.Sprintf("cat /proc/%d/environ", target.PID),
+		fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -0 %d", target.PID),
+		fmt.Sprintf("cat /proc/%d/root/files/private", target.PID))
 	if err != nil {
 		return err
 	}
-	g.Expect(strings.Fields(visitor[1].Output)).NotTo(gomega.Equal([]string{"0", "0", "4294967295"}), "the Pod must not be in the node's user namespace")
-	g.Expect(looked[0].Output).To(gomega.Equal(visitor[0].Output), "the containers must be in one user namespace")
-	judgeSameUID(g, looked[1], looked[2], looked[3])
-	g.Expect(looked[4].Errno()).To(gomega.Equal("EACCES"), "the private file must be denied, it gave %s", quote(looked[4].Output))
+	judge.Claim.Expect(strings.Fields(visitor[1].Output)).NotTo(gomega.Equal([]string{"0", "0", "4294967295"}),
+		"the Pod must not be in the node's user namespace")
+	judge.Claim.Expect(looked[0].Output).To(gomega.Equal(visitor[0].Output), "the containers must be in one user namespace")
+	judgeSameUID(judge, looked[1], looked[2], looked[3])
+	judge.Claim.Expect(looked[4].Errno()).To(gomega.Equal("EACCES"), "the private file must be denied, it gave %s", quote(looked[4].Output))
 	return nil
 }
 
-// supportsUserNamespaces asks the node whether the subject's runtime handler can have Pods in user namespaces, as
-// the CRI reports it since Kubernetes 1.30.
-func (stage *Stage) supportsUserNamespaces(ctx context.Context) error {
-	node, err := stage.scenes.client.CoreV1().Nodes().Get(ctx, stage.subject.Node, metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	for _, handler := range node.Status.RuntimeHandlers {
-		if handler.Name == stage.subject.RuntimeHandler {
-			if handler.Features == nil || handler.Features.UserNamespaces == nil || !*handler.Features.UserNamespaces {
-				return unsupported(fmt.Sprintf("the runtime handler %q of node %s reports no support for user namespaces", handler.Name, node.Name))
-			}
-			return nil
+// userNamespaces asks the node whether the target's runtime handler can have Pods in user namespaces, as the CRI reports it
+// since Kubernetes 1.30.
+var userNamespaces = suite.Requirement{
+	Name: "user namespaces",
+	Missing: func(ctx context.Context, session *suite.Session) (string, error) {
+		node, err := session.Node(ctx)
+		if err != nil {
+			return "", err
 		}
-	}
-	return unsupported(fmt.Sprintf("node %s reports no features of the runtime handler %q, so none for user namespaces", node.Name, stage.subject.RuntimeHandler))
+		wanted := session.Target().RuntimeHandler
+		at := slices.IndexFunc(node.Status.RuntimeHandlers, func(handler corev1.NodeRuntimeHandler) bool { return handler.Name == wanted })
+		if at < 0 {
+			return fmt.Sprintf("node %s reports no features of the runtime handler %q, so none for user namespaces", node.Name, wanted), nil
+		}
+		features := node.Status.RuntimeHandlers[at].Features
+		if features == nil || features.UserNamespaces == nil || !*features.UserNamespaces {
+			return fmt.Sprintf("the runtime handler %q of node %s reports no support for user namespaces", wanted, node.Name), nil
+		}
+		return "", nil
+	},
 }
 
 // guardedOperations are what the kernel guards of a process, each with the errno of its refusal: proc(5) asks
@@ -410,20 +424,18 @@ var guardedOperations = []struct{ command, errno string }{
 	{"kill -0 %d", "EPERM"},
 }
 
-// ownerSleep is the start process of the containers called owner.
-var ownerSleep = []string{"sleep", "1000000"}
-
 // judgeDenials takes one observation for each guarded operation. Where /proc hides the process, ENOENT or EPERM is as
 // good a refusal.
-func judgeDenials(g gomega.Gomega, hidden hidepid, observations []pod.Observation) {
-	g.Expect(observations).To(gomega.HaveLen(len(guardedOperations)))
+func judgeDenials(judge suite.Judge, hidden access.Hidepid, observations []suite.ExecResult) {
+	judge.Precondition.Expect(observations).To(gomega.HaveLen(len(guardedOperations)))
 	for i, operation := range guardedOperations {
 		observation := observations[i]
 		refusals := []string{operation.errno}
-		if hidden.level != "" && operation.errno == "EACCES" {
+		if hidden.Level != "" && operation.errno == "EACCES" {
 			refusals = append(refusals, "ENOENT", "EPERM")
 		}
-		g.Expect(refusals).To(gomega.ContainElement(observation.Errno()),
-			"%s must be refused with %s, it ended with %d: %s", observation.Command, operation.errno, observation.ExitCode, quote(observation.Output))
+		judge.Claim.Expect(refusals).To(gomega.ContainElement(observation.Errno()),
+			"%s must be refused with %s, it ended with %d: %s",
+			observation.Command, operation.errno, observation.ExitCode, quote(observation.Output))
 	}
 }

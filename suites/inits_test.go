@@ -3,14 +3,13 @@ package suites
 import (
 	"testing"
 
-	"github.com/onsi/gomega"
-
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 )
 
 func TestJudgeRefusal(t *testing.T) {
 	refused := refusal{exitCode: 1, restarts: 1, words: "Explicit --user argument required to run as user manager.", siblingRuns: true}
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeRefusal(g, refused) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeRefusal(judge, refused) })
 	for name, change := range map[string]func(*refusal){
 		"boots":            func(seen *refusal) { seen.restarts, seen.exitCode = 0, -1 },
 		"other exit code":  func(seen *refusal) { seen.exitCode = 255 },
@@ -21,7 +20,7 @@ func TestJudgeRefusal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			seen := refused
 			change(&seen)
-			expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeRefusal(g, seen) })
+			expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeRefusal(judge, seen) })
 		})
 	}
 }

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/onsi/gomega"
-
 	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 )
 
@@ -43,23 +42,13 @@ func without(snapshot process.Snapshot, arguments ...string) process.Snapshot {
 	})
 }
 
-func expectVerdict(t *testing.T, want reports.Verdict, judge func(g gomega.Gomega)) {
+func expectVerdict(t *testing.T, want reports.Verdict, judge func(suite.Judge)) {
 	t.Helper()
-	got, reason := verdict(func(g gomega.Gomega) error {
-		judge(g)
+	outcome := suite.Conclude(func(judging suite.Judge) error {
+		judge(judging)
 		return nil
 	})
-	if got != want {
-		t.Errorf("verdict is %s (%s), want %s", got, reason, want)
-	}
-}
-
-func TestVerdictOfAnErrorAndOfAPanic(t *testing.T) {
-	decided, reason := verdict(func(gomega.Gomega) error { return os.ErrDeadlineExceeded })
-	if decided != reports.Inconclusive || reason != os.ErrDeadlineExceeded.Error() {
-		t.Errorf("an error gives %s %q", decided, reason)
-	}
-	if decided, _ := verdict(func(gomega.Gomega) error { panic("a bug") }); decided != reports.Inconclusive {
-		t.Errorf("a panic of the check gives %s", decided)
+	if outcome.Verdict != want {
+		t.Errorf("verdict is %s (%s), want %s", outcome.Verdict, outcome.Reason, want)
 	}
 }

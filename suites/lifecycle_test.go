@@ -4,10 +4,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
 	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 )
 
@@ -28,21 +28,22 @@ func TestJudgeReturn(t *testing.T) {
 		}
 	})
 	once := restarts(map[string]int32{"nginx": 1, "shell": 0})
-	judge := func(last *corev1.Pod, after process.Snapshot) func(gomega.Gomega) {
-		return func(g gomega.Gomega) {
-			judgeReturn(g, "nginx", last, before, after, []string{nginxMaster}, []string{"sh"})
+	judging := func(last *corev1.Pod, after process.Snapshot) func(suite.Judge) {
+		return func(judge suite.Judge) {
+			judgeReturn(judge, "nginx", returned{before: before, after: after, last: last}, []string{nginxMaster}, []string{"sh"})
 		}
 	}
-	expectVerdict(t, reports.Conformant, judge(once, after))
-	expectVerdict(t, reports.Nonconformant, judge(restarts(map[string]int32{"nginx": 0, "shell": 0}), after))
-	expectVerdict(t, reports.Nonconformant, judge(restarts(map[string]int32{"nginx": 1, "shell": 1}), after))
-	expectVerdict(t, reports.Nonconformant, judge(once, without(after, nginxMaster)))
-	expectVerdict(t, reports.Nonconformant, judge(once, without(after, "sh")))
+	expectVerdict(t, reports.Conformant, judging(once, after))
+	expectVerdict(t, reports.Nonconformant, judging(restarts(map[string]int32{"nginx": 0, "shell": 0}), after))
+	expectVerdict(t, reports.Nonconformant, judging(restarts(map[string]int32{"nginx": 1, "shell": 1}), after))
+	expectVerdict(t, reports.Nonconformant, judging(once, without(after, nginxMaster)))
+	expectVerdict(t, reports.Nonconformant, judging(once, without(after, "sh")))
 	// Another Pod's nginx appears meanwhile: which is which cannot be told.
-	expectVerdict(t, reports.Inconclusive, judge(once, with(after, process.Process{PID: 900, StartTime: 9, Arguments: []string{nginxMaster}})))
+	expectVerdict(t, reports.Inconclusive,
+		judging(once, with(after, process.Process{PID: 900, StartTime: 9, Arguments: []string{nginxMaster}})))
 	// The old one is still there and no new one came.
-	expectVerdict(t, reports.Nonconformant, judge(once, before))
-	expectVerdict(t, reports.Nonconformant, judge(once, changed(after, func(each *process.Process) {
+	expectVerdict(t, reports.Nonconformant, judging(once, before))
+	expectVerdict(t, reports.Nonconformant, judging(once, changed(after, func(each *process.Process) {
 		if each.PID == 1 {
 			each.StartTime++ // a new sandbox
 		}
@@ -51,17 +52,17 @@ func TestJudgeReturn(t *testing.T) {
 
 func TestJudgeNothingLeft(t *testing.T) {
 	before := recorded(t)
-	judge := func(after process.Snapshot) func(gomega.Gomega) {
-		return func(g gomega.Gomega) { judgeNothingLeft(g, before, after, []string{nginxWorker}) }
+	judging := func(after process.Snapshot) func(suite.Judge) {
+		return func(judge suite.Judge) { judgeNothingLeft(judge, before, after, []string{nginxWorker}) }
 	}
-	expectVerdict(t, reports.Conformant, judge(without(before, nginxWorker)))
-	expectVerdict(t, reports.Nonconformant, judge(before))
+	expectVerdict(t, reports.Conformant, judging(without(before, nginxWorker)))
+	expectVerdict(t, reports.Nonconformant, judging(before))
 	// Another process may have the pid of one that is gone.
-	expectVerdict(t, reports.Conformant, judge(changed(before, func(each *process.Process) { each.StartTime += 100 })))
+	expectVerdict(t, reports.Conformant, judging(changed(before, func(each *process.Process) { each.StartTime += 100 })))
 	// A zombie lives no more.
-	expectVerdict(t, reports.Conformant, judge(changed(before, func(each *process.Process) { each.State = "Z" })))
+	expectVerdict(t, reports.Conformant, judging(changed(before, func(each *process.Process) { each.State = "Z" })))
 	// What was never there cannot be left.
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNothingLeft(g, before, before, []string{"sleep", "1"}) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeNothingLeft(judge, before, before, []string{"sleep", "1"}) })
 }
 
 func TestParseOrphan(t *testing.T) {
@@ -73,7 +74,12 @@ func TestParseOrphan(t *testing.T) {
 			t.Errorf("%q: parent %q, left %q, %v; want %q", output, parent, left, err, want)
 		}
 	}
-	for _, output := range []string{"", "State:\tS (sleeping)\n", "State:\tS\nPPid:\t1\nState:\tZ\nState:\tZ\n", "grep: /proc/7/status: No such file or directory\n"} {
+	for _, output := range []string{
+		"",
+		"State:\tS (sleeping)\n",
+		"State:\tS\nPPid:\t1\nState:\tZ\nState:\tZ\n",
+		"grep: /proc/7/status: No such file or directory\n",
+	} {
 		if parent, left, err := parseOrphan(output); err == nil {
 			t.Errorf("%q was taken for parent %q, left %q", output, parent, left)
 		}

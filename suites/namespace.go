@@ -2,68 +2,58 @@ package suites
 
 import (
 	"context"
-	"fmt"
 	"path"
-	"strings"
+	"slices"
+
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
-	"sharedpid.example/helpers/pod"
 	"sharedpid.example/helpers/process"
 )
 
 var (
-	articleFalseScene = Scene{Name: "article-false", Manifest: "share-process-namespace.yaml", Unshared: true, Change: func(pod *corev1.Pod) {
-		pod.Spec.ShareProcessNamespace = new(bool)
-	}}
+	articleFalseFixture = suite.Fixture{
+		Name: "article-false", Objects: manifest("share-process-namespace.yaml"), Unshared: true,
+		Change: func(pod *corev1.Pod) { pod.Spec.ShareProcessNamespace = new(bool) },
+	}
 	// The node's own runtime shows the node's own processes, whatever runtime is looked at.
-	hostPIDScene = Scene{Name: "host-pid", Manifest: "host-pid.yaml", Unshared: true, Change: func(pod *corev1.Pod) {
+	hostPIDFixture = suite.Fixture{Name: "host-pid", Objects: manifest("host-pid.yaml"), Unshared: true, Change: func(pod *corev1.Pod) {
 		pod.Spec.RuntimeClassName = nil
 	}}
-	podUserScene = Scene{Name: "pod-user", Manifest: "file-modes.yaml", Change: func(pod *corev1.Pod) {
+	podUserFixture = suite.Fixture{Name: "pod-user", Objects: manifest("file-modes.yaml"), Change: func(pod *corev1.Pod) {
 		user := int64(podUser)
 		pod.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user, RunAsGroup: &user}
 	}}
 )
 
-// podUser is the Pod-level runAsUser of podUserScene.
+// podUser is the Pod-level runAsUser of podUserFixture.
 const podUser = 4321
 
-const (
-	taskPage = "https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/"
-	kep      = "https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/495-pod-pid-namespace"
-	pidPage  = "https://man7.org/linux/man-pages/man7/pid_namespaces.7.html"
-)
-
-// notShared are the causes of traits that need the namespace to be shared at all.
-var notShared = []Cause{
-	{"control:", "Pods that do not ask for it share a namespace all the same", "look at the namespace option that the kubelet sends, and at the runtime's handling of mode CONTAINER"},
-	{"", "the runtime gives each container a namespace of its own although the CRI asks for mode POD, or an admission plugin unsets the field", "look at .spec.shareProcessNamespace of the Pod, then at the pid namespace in the containers' config.json on the node"},
-}
-
-var namespaceTraits = []Trait{
+var namespaceTraits = []suite.Trait{
 	{
 		ID:         "namespace/pause-is-pid-1",
 		Statement:  "Process 1 of every container MUST be the Pod's pause, and no container's start process.",
-		Profile:    Article,
+		Profile:    suite.Article,
 		Documented: true,
-		Article:    "The pause process runs as uid 65535 since pause 3.10, no longer as root.",
+		Article:    "The pause process runs as uid 65535 since pause 3.5, no longer as root.",
 		Sources:    []string{taskPage, kep, pidPage},
-		Scenes:     []Scene{articleScene, articleUnsharedScene},
+		Fixtures:   []suite.Fixture{articleFixture, articleUnsharedFixture},
 		Causes:     notShared,
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			for _, container := range startProcesses {
-				shared, err := stage.Processes(ctx, articleScene, container.name, "processes seen from "+container.name)
+				shared, err := session.Processes(ctx, articleFixture, container.Container, "processes seen from "+container.Container)
 				if err != nil {
 					return err
 				}
-				judgePauseIsFirst(g, shared, container.arguments)
-				unshared, err := stage.Processes(ctx, articleUnsharedScene, container.name, "processes seen from "+container.name)
+				judgePauseIsFirst(judge, shared, container.Arguments...)
+				unshared, err := session.Processes(ctx, articleUnsharedFixture, container.Container, "processes seen from "+container.Container)
 				if err != nil {
 					return err
 				}
-				judgeStartProcessIsFirst(g, unshared, container.arguments)
+				judgeStartProcessIsFirst(judge, unshared, container.Arguments...)
 			}
 			return nil
 		},
@@ -71,38 +61,47 @@ var namespaceTraits = []Trait{
 	{
 		ID:        "namespace/one-namespace",
 		Statement: "All containers of the Pod MUST be in one process namespace.",
-		Profile:   Core,
+		Profile:   suite.Core,
 		Sources:   []string{kep, criSource, pidPage},
-		Scenes:    []Scene{articleScene, articleUnsharedScene},
+		Needs:     []suite.Need{articleNamespaces, articleUnsharedNamespaces},
 		Causes:    notShared,
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := namespacesOf(ctx, stage, articleScene, "nginx", "shell")
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			shared, err := articleNamespaces.Of(ctx, session)
 			if err != nil {
 				return err
 			}
-			g.Expect(shared[0]["pid"]).To(gomega.Equal(shared[1]["pid"]), "the containers are in different pid namespaces")
-			unshared, err := namespacesOf(ctx, stage, articleUnsharedScene, "nginx", "shell")
+			judge.Claim.Expect(shared[0]["pid"]).To(gomega.Equal(shared[1]["pid"]), "the containers are in different pid namespaces")
+			unshared, err := articleUnsharedNamespaces.Of(ctx, session)
 			if err != nil {
 				return err
 			}
-			g.Expect(unshared[0]["pid"]).NotTo(gomega.Equal(unshared[1]["pid"]), "control: without sharing, the containers must be in different pid namespaces")
+			judge.Control.Expect(unshared[0]["pid"]).NotTo(gomega.Equal(unshared[1]["pid"]),
+				"without sharing, the containers must be in different pid namespaces")
 			return nil
 		},
 	},
 	{
-		ID:        "namespace/only-pids-shared",
-		Statement: "Of the containers' namespaces, sharing MUST change the pid namespace alone: mount namespaces differ, and network, IPC and UTS namespaces are one, as in any Pod.",
-		Profile:   Core,
-		Sources:   []string{kep, "https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking", "https://man7.org/linux/man-pages/man7/namespaces.7.html"},
-		Scenes:    []Scene{articleScene, articleUnsharedScene},
-		Causes:    []Cause{{"", "the runtime joins or unshares more namespaces than the CRI asks for", "compare the namespaces in the containers' config.json on the node"}},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			for _, scene := range []Scene{articleScene, articleUnsharedScene} {
-				found, err := namespacesOf(ctx, stage, scene, "nginx", "shell")
+		ID: "namespace/only-pids-shared",
+		Statement: "Of the containers' namespaces, sharing MUST change the pid namespace alone: mount namespaces differ, and network, IPC " +
+			"and UTS namespaces are one, as in any Pod.",
+		Profile: suite.Core,
+		Sources: []string{
+			kep,
+			"https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking",
+			"https://man7.org/linux/man-pages/man7/namespaces.7.html",
+		},
+		Needs: []suite.Need{articleNamespaces, articleUnsharedNamespaces},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime joins or unshares more namespaces than the CRI asks for",
+			NextStep: "compare the namespaces in the containers' config.json on the node",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			for _, namespaces := range []*suite.Probe[[]map[string]string]{articleNamespaces, articleUnsharedNamespaces} {
+				found, err := namespaces.Of(ctx, session)
 				if err != nil {
 					return err
 				}
-				judgeOnlyPIDsShared(g, found[0], found[1])
+				judgeOnlyPIDsShared(judge, found[0], found[1])
 			}
 			return nil
 		},
@@ -110,190 +109,235 @@ var namespaceTraits = []Trait{
 	{
 		ID:        "namespace/pods-apart",
 		Statement: "Two Pods that each share a process namespace MUST be in different ones, and MUST NOT see each other's processes.",
-		Profile:   Core,
+		Profile:   suite.Core,
 		Sources:   []string{kep, pidPage, "https://man7.org/linux/man-pages/man7/namespaces.7.html"},
-		Scenes:    []Scene{articleScene, siblingsScene},
-		Causes:    []Cause{{"", "Pods are in the node's process namespace, or in one of several Pods", "compare /proc/self/ns/pid of both Pods with the node's"}},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			one, err := stage.Processes(ctx, articleScene, "shell", "processes of one Pod")
+		Fixtures:  []suite.Fixture{articleFixture, siblingsFixture},
+		Causes: []suite.Cause{{
+			Cause:    "Pods are in the node's process namespace, or in one of several Pods",
+			NextStep: "compare /proc/self/ns/pid of both Pods with the node's",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			one, err := session.Processes(ctx, articleFixture, "shell", "processes of one Pod")
 			if err != nil {
 				return err
 			}
-			other, err := stage.Processes(ctx, siblingsScene, "tracer", "processes of another Pod")
+			other, err := session.Processes(ctx, siblingsFixture, "tracer", "processes of another Pod")
 			if err != nil {
 				return err
 			}
 			oneKernel := true
 			if ownNamespace(one) == ownNamespace(other) {
-				if oneKernel, err = haveOneKernel(ctx, stage); err != nil {
+				if oneKernel, err = haveOneKernel(ctx, session); err != nil {
 					return err
 				}
 			}
-			judgePodsApart(g, one, other, oneKernel)
+			judgePodsApart(judge, one, other, oneKernel)
 			return nil
 		},
 	},
 	{
 		ID:        "namespace/not-the-node",
 		Statement: "The Pod's process namespace MUST NOT be the node's: no process outside the Pod is visible in it.",
-		Profile:   Core,
+		Profile:   suite.Core,
 		Sources:   []string{kep, pidPage, taskPage},
-		Scenes:    []Scene{articleScene, hostPIDScene},
-		Causes:    []Cause{{"", "the runtime puts the containers into the node's process namespace", "look at the pid namespace in the containers' config.json on the node"}},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+		Fixtures:  []suite.Fixture{articleFixture, hostPIDFixture},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime puts the containers into the node's process namespace",
+			NextStep: "look at the pid namespace in the containers' config.json on the node",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			// The Pod in the node's namespace is told by what itself started: distributions call their kubelets differently.
 			// A node has too many processes for a snapshot.
-			node, err := stage.Look(ctx, hostPIDScene, "node", "kubelets seen by a Pod in the node's namespace", "grep -lx kubelet /proc/[0-9]*/comm")
+			node, err := session.Exec(ctx, hostPIDFixture, "node", "a process of another Pod, seen in the node's namespace",
+				"grep -l '^sleep.1000020' /proc/[0-9]*/cmdline")
 			if err != nil {
 				return err
 			}
-			if !strings.Contains(node[0].Output, "/comm") { // an exit code other than 0 may come from processes that ended meanwhile
-				return errNoKubelet
-			}
-			shared, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
+			judge.Control.Expect(node[0].Output).To(gomega.ContainSubstring("/cmdline"), // the exit code may be about processes that ended meanwhile
+				"a Pod with hostPID does not see its own process, so that not to see it from elsewhere proves nothing")
+			shared, err := session.Processes(ctx, articleFixture, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
 			}
-			g.Expect(programs(shared, "kubelet")).To(gomega.BeEmpty(), "the node's kubelet is visible")
-			g.Expect(shared.With("sleep", "1000020")).To(gomega.BeEmpty(), "a process of another Pod in the node's namespace is visible")
-			g.Expect(shared.With("sh")).NotTo(gomega.BeEmpty(), "the shell does not see itself")
+			judge.Precondition.Expect(shared.With(shell.Arguments...)).NotTo(gomega.BeEmpty(), "the shell does not see itself")
+			judge.Claim.Expect(shared.With("sleep", "1000020")).To(gomega.BeEmpty(), "a process of another Pod in the node's namespace is visible")
 			return nil
 		},
 	},
 	{
-		ID:        "namespace/default-is-off",
-		Statement: "Without the field, and with the field set to false, containers MUST be isolated from each other, and the API MUST NOT set the field by itself.",
-		Profile:   Core,
-		Sources:   []string{kep, "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec"},
-		Scenes:    []Scene{articleUnsharedScene, articleFalseScene, articleScene},
-		Causes: []Cause{
-			{"control:", notShared[1].Cause, notShared[1].NextStep},
-			{"must be unset", "an admission plugin sets the field", "look at the cluster's mutating webhooks and policies"},
-			{"", "the runtime shares the namespace of Pods that do not ask for it", "look at the namespace option that the kubelet sends, and at the runtime's handling of mode CONTAINER"},
+		ID: "namespace/default-is-off",
+		Statement: "Without the field, and with the field set to false, containers MUST be isolated from each other, and the API MUST NOT " +
+			"set the field by itself.",
+		Profile:  suite.Core,
+		Sources:  []string{kep, "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodSpec"},
+		Fixtures: []suite.Fixture{articleUnsharedFixture, articleFixture},
+		Needs:    []suite.Need{turnedOffProcesses},
+		Causes: []suite.Cause{
+			{Control: true, Cause: notShared[1].Cause, NextStep: notShared[1].NextStep},
+			{Words: "must be unset", Cause: "an admission plugin sets the field", NextStep: "look at the cluster's mutating webhooks and policies"},
+			{
+				Cause:    "the runtime shares the namespace of Pods that do not ask for it",
+				NextStep: "look at the namespace option that the kubelet sends, and at the runtime's handling of mode CONTAINER",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			created, err := stage.Pod(ctx, articleUnsharedScene)
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			status, err := session.Status(ctx, articleUnsharedFixture)
 			if err != nil {
 				return err
 			}
-			status, err := created.Status(ctx)
-			if err != nil {
-				return err
-			}
-			g.Expect(status.Spec.ShareProcessNamespace).To(gomega.BeNil(), "the field must be unset where the manifest has none")
-			for _, scene := range []Scene{articleUnsharedScene, articleFalseScene} {
-				for _, container := range startProcesses {
-					isolated, err := stage.Processes(ctx, scene, container.name, "processes seen from "+container.name+" of Pod "+scene.Name)
-					if err != nil {
-						return err
-					}
-					judgeIsolated(g, isolated, container.arguments)
+			judge.Claim.Expect(status.Spec.ShareProcessNamespace).To(gomega.BeNil(), "the field must be unset where the manifest has none")
+			for _, container := range startProcesses {
+				isolated, err := session.Processes(ctx, articleUnsharedFixture, container.Container,
+					"processes seen from "+container.Container+" without the field")
+				if err != nil {
+					return err
 				}
+				judgeIsolated(judge, isolated, container.Arguments...)
 			}
-			shared, err := stage.Processes(ctx, articleScene, "shell", "processes of a Pod that shares")
+			turnedOff, err := turnedOffProcesses.Of(ctx, session)
 			if err != nil {
 				return err
 			}
-			g.Expect(shared.With(nginxMaster)).NotTo(gomega.BeEmpty(), "control: a Pod that shares must see its sibling, or isolation proves nothing")
+			for i, container := range startProcesses {
+				judgeIsolated(judge, turnedOff[i], container.Arguments...)
+			}
+			shared, err := session.Processes(ctx, articleFixture, "shell", "processes of a Pod that shares")
+			if err != nil {
+				return err
+			}
+			judge.Control.Expect(shared.With(nginxMaster)).NotTo(gomega.BeEmpty(),
+				"a Pod that shares must see its sibling, or isolation proves nothing")
 			return nil
 		},
 	},
 	{
 		ID:        "namespace/parentless-start-process",
 		Statement: "The containers' start processes MUST have no parent in the Pod: pause is process 1, and not their parent.",
-		Profile:   Full,
+		Profile:   suite.Full,
 		Sources:   []string{pidPage, kep},
-		Scenes:    []Scene{articleScene, articleUnsharedScene},
-		Causes:    []Cause{{"", "the runtime starts containers as children of the sandbox's process", "look at PPid in /proc/PID/status of the start processes"}},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
+		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime starts containers as children of the sandbox's process",
+			NextStep: "look at PPid in /proc/PID/status of the start processes",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			shared, err := session.Processes(ctx, articleFixture, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
 			}
-			unshared, err := stage.Processes(ctx, articleUnsharedScene, "shell", "processes seen from the shell")
+			unshared, err := session.Processes(ctx, articleUnsharedFixture, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
 			}
-			judgeParentless(g, shared, unshared)
+			judgeParentless(judge, shared, unshared)
 			return nil
 		},
 	},
 	{
 		ID:        "namespace/pause-user",
 		Statement: "The pause process MUST run as the user of its image, 65535, or as the Pod-level runAsUser where there is one.",
-		Profile:   Full,
-		Sources:   []string{"https://github.com/kubernetes/kubernetes/blob/master/build/pause/Dockerfile", criSource},
-		Scenes:    []Scene{articleScene, podUserScene},
-		Causes: []Cause{
-			{"65535", "the node's sandbox image is an old or another pause that runs as another user", "look at sandbox_image in the runtime's configuration"},
-			{"", "the runtime does not give the sandbox the Pod-level user", "look at the user in the sandbox's config.json on the node"},
+		Profile:   suite.Full,
+		Sources:   []string{"https://github.com/kubernetes/kubernetes/blob/v1.37.2/build/pause/Dockerfile", criSource},
+		Fixtures:  []suite.Fixture{articleFixture, podUserFixture},
+		Causes: []suite.Cause{
+			{
+				Words:    "65535",
+				Cause:    "the node's sandbox image is an old or another pause that runs as another user",
+				NextStep: "look at sandbox_image in the runtime's configuration",
+			},
+			{
+				Cause:    "the runtime does not give the sandbox the Pod-level user",
+				NextStep: "look at the user in the sandbox's config.json on the node",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			plain, err := stage.Processes(ctx, articleScene, "shell", "a Pod without runAsUser")
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			plain, err := session.Processes(ctx, articleFixture, "shell", "a Pod without runAsUser")
 			if err != nil {
 				return err
 			}
-			asUser, err := stage.Processes(ctx, podUserScene, "visitor", "a Pod with runAsUser 4321")
+			asUser, err := session.Processes(ctx, podUserFixture, "visitor", "a Pod with runAsUser 4321")
 			if err != nil {
 				return err
 			}
-			first, _ := plain.PID(1)
-			g.Expect(first.UID).To(gomega.Equal(65535), "pause runs as uid %d, must be 65535", first.UID)
-			first, _ = asUser.PID(1)
-			g.Expect(first.UID).To(gomega.Equal(podUser), "pause runs as uid %d, must be the Pod-level runAsUser", first.UID)
+			first, found := plain.PID(1)
+			judge.Precondition.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+			judge.Claim.Expect(first.UID).To(gomega.Equal(65535), "pause runs as uid %d, must be 65535", first.UID)
+			first, found = asUser.PID(1)
+			judge.Precondition.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+			judge.Claim.Expect(first.UID).To(gomega.Equal(podUser), "pause runs as uid %d, must be the Pod-level runAsUser", first.UID)
 			return nil
 		},
 	},
 }
 
-// errNoKubelet says that the control of not-the-node cannot tell the node's processes from others.
-const errNoKubelet = checkError("control: a Pod with hostPID sees no kubelet, so that not to see one proves nothing")
+// namespaceTypes are what of namespaces(7) containers are compared by.
+var namespaceTypes = []string{"pid", "mnt", "net", "ipc", "uts"}
 
-// checkError is a constant reason why something could not be looked at.
-type checkError string
+// The namespaces that nginx and the shell are in, with sharing and without.
+var (
+	articleNamespaces         = namespacesOf(articleFixture, "nginx", "shell")
+	articleUnsharedNamespaces = namespacesOf(articleUnsharedFixture, "nginx", "shell")
+)
 
-func (reason checkError) Error() string { return string(reason) }
-
-// namespacesOf returns the ids of the namespaces that each container is in, by type, as namespaces(7) names them.
-func namespacesOf(ctx context.Context, stage *Stage, scene Scene, containers ...string) ([]map[string]string, error) {
-	types := []string{"pid", "mnt", "net", "ipc", "uts"}
-	var all []map[string]string
-	for _, container := range containers {
+// namespacesOf is a look at the ids of the namespaces that each container is in, by type.
+func namespacesOf(fixture suite.Fixture, containers ...string) *suite.Probe[[]map[string]string] {
+	look := func(ctx context.Context, session *suite.Session) ([]map[string]string, error) {
 		var commands []string
-		for _, each := range types {
+		for _, each := range namespaceTypes {
 			commands = append(commands, "readlink /proc/self/ns/"+each)
 		}
-		observations, err := once(stage, "namespaces/"+scene.Name+"/"+container, func(stage *Stage) ([]pod.Observation, error) {
-			return stage.Look(ctx, scene, container, "namespaces of "+container, commands...)
-		})
-		if err != nil {
-			return nil, err
-		}
-		found := map[string]string{}
-		for i, observation := range observations {
-			if found[types[i]] = answer(observation); found[types[i]] == "" {
-				return nil, checkError("container " + container + " cannot read the id of its own " + types[i] + " namespace")
+		var all []map[string]string
+		for _, container := range containers {
+			results, err := session.Exec(ctx, fixture, container, "namespaces of "+container, commands...)
+			if err != nil {
+				return nil, err
 			}
+			found := map[string]string{}
+			for i, each := range namespaceTypes {
+				if found[each] = results[i].Answer(); found[each] == "" {
+					return nil, suite.Undecided(reports.Precondition, "container %s cannot read the id of its own %s namespace", container, each)
+				}
+			}
+			all = append(all, found)
 		}
-		all = append(all, found)
+		return all, nil
 	}
-	return all, nil
+	return &suite.Probe[[]map[string]string]{Name: "namespaces of " + fixture.Name, Fixtures: []suite.Fixture{fixture}, Look: look}
 }
 
-func judgeOnlyPIDsShared(g gomega.Gomega, one, other map[string]string) {
-	g.Expect(one["mnt"]).NotTo(gomega.Equal(other["mnt"]), "the containers share a mount namespace")
+// turnedOffProcesses are what nginx and the shell see where the field is false: signals/pause-survives reloads this nginx.
+var turnedOffProcesses = &suite.Probe[[]process.Snapshot]{
+	Name:     "processes with the field set to false",
+	Fixtures: []suite.Fixture{articleFalseFixture},
+	Look: func(ctx context.Context, session *suite.Session) ([]process.Snapshot, error) {
+		var all []process.Snapshot
+		for _, container := range startProcesses {
+			title := "processes seen from " + container.Container + " with the field set to false"
+			snapshot, err := session.Await(ctx, articleFalseFixture, container.Container, title, container)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, snapshot)
+		}
+		return all, nil
+	},
+}
+
+func judgeOnlyPIDsShared(judge suite.Judge, one, other map[string]string) {
+	judge.Claim.Expect(one["mnt"]).NotTo(gomega.Equal(other["mnt"]), "the containers share a mount namespace")
 	for _, each := range []string{"net", "ipc", "uts"} {
-		g.Expect(one[each]).To(gomega.Equal(other[each]), "the containers are in different %s namespaces", each)
+		judge.Claim.Expect(one[each]).To(gomega.Equal(other[each]), "the containers are in different %s namespaces", each)
 	}
 }
 
-func judgePodsApart(g gomega.Gomega, article, other process.Snapshot, oneKernel bool) {
-	g.Expect(article.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
-	g.Expect(other.With(nginxMaster)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
-	g.Expect(article.With("sh")).NotTo(gomega.BeEmpty(), "a container of the one Pod does not see itself")
-	g.Expect(other.With(tracerSleep...)).NotTo(gomega.BeEmpty(), "a container of the other Pod does not see itself")
-	g.Expect(ownNamespace(article)).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
+func judgePodsApart(judge suite.Judge, article, other process.Snapshot, oneKernel bool) {
+	judge.Precondition.Expect(article.With("sh")).NotTo(gomega.BeEmpty(), "a container of the one Pod does not see itself")
+	judge.Precondition.Expect(other.With(tracerSleep...)).NotTo(gomega.BeEmpty(), "a container of the other Pod does not see itself")
+	judge.Precondition.Expect(ownNamespace(article)).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
+	judge.Claim.Expect(article.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
+	judge.Claim.Expect(other.With(nginxMaster)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
 	if oneKernel {
-		g.Expect(ownNamespace(article)).NotTo(gomega.Equal(ownNamespace(other)), "both Pods are in one namespace")
+		judge.Claim.Expect(ownNamespace(article)).NotTo(gomega.Equal(ownNamespace(other)), "both Pods are in one namespace")
 	}
 }
 
@@ -305,83 +349,69 @@ func ownNamespace(snapshot process.Snapshot) string {
 
 // haveOneKernel tells whether two Pods run on one kernel. Under a runtime that gives each Pod a kernel of its own, equal
 // numbers are no equal namespaces: namespaces(7) promises that only within one kernel.
-func haveOneKernel(ctx context.Context, stage *Stage) (bool, error) {
+func haveOneKernel(ctx context.Context, session *suite.Session) (bool, error) {
 	const boot = "cat /proc/sys/kernel/random/boot_id"
-	one, err := stage.Look(ctx, articleScene, "shell", "kernel of one Pod", boot)
+	one, err := session.Exec(ctx, articleFixture, "shell", "kernel of one Pod", boot)
 	if err != nil {
 		return false, err
 	}
-	other, err := stage.Look(ctx, siblingsScene, "tracer", "kernel of another Pod", boot)
+	other, err := session.Exec(ctx, siblingsFixture, "tracer", "kernel of another Pod", boot)
 	if err != nil {
 		return false, err
 	}
 	if one[0].ExitCode != 0 || other[0].ExitCode != 0 {
-		return false, fmt.Errorf("whether both Pods have one kernel cannot be read: %s", quote(one[0].Output+other[0].Output))
+		return false, suite.Undecided(reports.Precondition,
+			"whether both Pods have one kernel cannot be read: %s", quote(one[0].Output+other[0].Output))
 	}
 	return one[0].Output == other[0].Output, nil
 }
 
-// programs returns the processes that run a program of that name.
-func programs(snapshot process.Snapshot, name string) []process.Process {
-	var found []process.Process
-	for _, each := range snapshot.Processes {
-		if len(each.Arguments) > 0 && path.Base(strings.SplitN(each.Arguments[0], " ", 2)[0]) == name {
-			found = append(found, each)
-		}
-	}
-	return found
-}
-
-func judgeIsolated(g gomega.Gomega, snapshot process.Snapshot, startProcess string) {
+func judgeIsolated(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {
 	first, _ := snapshot.PID(1)
-	g.Expect(first.Arguments).To(gomega.Equal([]string{startProcess}), "process 1 must be the container's own start process")
+	judge.Claim.Expect(first.Arguments).To(gomega.Equal(startProcess), "process 1 must be the container's own start process")
 	for _, container := range startProcesses {
-		if container.arguments != startProcess {
-			g.Expect(snapshot.With(container.arguments)).To(gomega.BeEmpty(), "the process of container %s is visible", container.name)
+		if !slices.Equal(container.Arguments, startProcess) {
+			judge.Claim.Expect(snapshot.With(container.Arguments...)).To(gomega.BeEmpty(),
+				"the process of container %s is visible", container.Container)
 		}
 	}
 }
 
-func judgeParentless(g gomega.Gomega, shared, unshared process.Snapshot) {
+func judgeParentless(judge suite.Judge, shared, unshared process.Snapshot) {
 	for _, container := range startProcesses {
-		started := expectOne(g, shared, "the start process of container "+container.name+" must be visible", container.arguments)
-		g.Expect(started.PPID).To(gomega.BeZero(), "the start process of container %s has parent %d", container.name, started.PPID)
-		g.Expect(started.PID).NotTo(gomega.Equal(1), "the start process of container %s is process 1", container.name)
+		started := expectOne(judge, shared, "the start process of container "+container.Container+" must be visible", container.Arguments...)
+		judge.Claim.Expect(started.PPID).To(gomega.BeZero(), "the start process of container %s has parent %d", container.Container, started.PPID)
+		judge.Claim.Expect(started.PID).NotTo(gomega.Equal(1), "the start process of container %s is process 1", container.Container)
 	}
 	first, _ := unshared.PID(1)
-	g.Expect(first.Arguments).To(gomega.Equal([]string{"sh"}), "control: without sharing, process 1 must be the start process")
-	g.Expect(first.PPID).To(gomega.BeZero(), "control: process 1 has a parent")
-}
-
-// startProcesses are the containers of the article's Pod and what each starts.
-var startProcesses = []struct{ name, arguments string }{
-	{"nginx", nginxMaster},
-	{"shell", "sh"},
+	judge.Control.Expect(first.Arguments).To(gomega.Equal([]string{"sh"}), "without sharing, process 1 must be the start process")
+	judge.Control.Expect(first.PPID).To(gomega.BeZero(), "process 1 has a parent")
 }
 
 // pauseNames are what runtimes call the process that holds a Pod's namespaces: Kubernetes' own pause, and
 // OpenShift's.
 var pauseNames = []string{"pause", "pod"}
 
-func judgePauseIsFirst(g gomega.Gomega, snapshot process.Snapshot, startProcess ...string) {
+func judgePauseIsFirst(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {
 	first, found := snapshot.PID(1)
-	g.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
-	g.Expect(first.Arguments).NotTo(gomega.BeEmpty(), "process 1 has no arguments")
-	g.Expect(pauseNames).To(gomega.ContainElement(path.Base(first.Arguments[0])),
+	judge.Precondition.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+	judge.Precondition.Expect(snapshot.With(startProcess...)).NotTo(gomega.BeEmpty(),
+		"the container does not see its own start process %q", startProcess)
+	judge.Claim.Expect(first.Arguments).NotTo(gomega.BeEmpty(), "process 1 has no arguments")
+	judge.Claim.Expect(pauseNames).To(gomega.ContainElement(path.Base(first.Arguments[0])),
 		"process 1 is %q and not the Pod's pause", first.Arguments)
-	started := snapshot.With(startProcess...)
-	g.Expect(started).NotTo(gomega.BeEmpty(), "the container's start process %q is not visible", startProcess)
-	g.Expect(process.PIDs(started)).NotTo(gomega.ContainElement(1))
+	judge.Claim.Expect(process.PIDs(snapshot.With(startProcess...))).NotTo(gomega.ContainElement(1),
+		"process 1 is the container's start process")
 	// A process may be called pause and hold another namespace: the look itself must be in that of process 1.
 	self, found := snapshot.PID(snapshot.Self)
-	g.Expect(found).To(gomega.BeTrue(), "the look does not see itself")
+	judge.Precondition.Expect(found).To(gomega.BeTrue(), "the look does not see itself")
 	if first.Namespace != "" {
-		g.Expect(self.Namespace).To(gomega.Equal(first.Namespace), "process 1 lives in another pid namespace than the container")
+		judge.Claim.Expect(self.Namespace).To(gomega.Equal(first.Namespace), "process 1 lives in another pid namespace than the container")
 	}
 }
 
-func judgeStartProcessIsFirst(g gomega.Gomega, snapshot process.Snapshot, startProcess string) {
+func judgeStartProcessIsFirst(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {
 	first, _ := snapshot.PID(1)
-	g.Expect(first.Arguments).To(gomega.Equal([]string{startProcess}),
-		"control: without sharing, process 1 must be the container's own start process")
+	judge.Control.Expect(first.Arguments).To(gomega.Equal(startProcess),
+		"without sharing, process 1 must be the container's own start process")
 }

@@ -5,9 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/onsi/gomega"
-
 	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 )
 
@@ -26,31 +25,32 @@ func with(snapshot process.Snapshot, more ...process.Process) process.Snapshot {
 
 func TestJudgePauseIsFirst(t *testing.T) {
 	shared := recorded(t)
-	judge := func(snapshot process.Snapshot) func(gomega.Gomega) {
-		return func(g gomega.Gomega) { judgePauseIsFirst(g, snapshot, "sh") }
+	judging := func(snapshot process.Snapshot) func(suite.Judge) {
+		return func(judge suite.Judge) { judgePauseIsFirst(judge, snapshot, "sh") }
 	}
-	expectVerdict(t, reports.Conformant, judge(shared))
-	expectVerdict(t, reports.Nonconformant, judge(without(shared, "/pause")))
-	expectVerdict(t, reports.Nonconformant, judge(without(shared, "sh")))
-	expectVerdict(t, reports.Nonconformant, judge(changed(shared, func(each *process.Process) {
+	expectVerdict(t, reports.Conformant, judging(shared))
+	// What cannot be looked at accuses nobody.
+	expectVerdict(t, reports.Inconclusive, judging(without(shared, "/pause")))
+	expectVerdict(t, reports.Inconclusive, judging(without(shared, "sh")))
+	expectVerdict(t, reports.Nonconformant, judging(changed(shared, func(each *process.Process) {
 		if each.PID == 1 {
 			each.Arguments = []string{"sh"}
 		}
 	})))
 	// pause is there, but the container lives in another namespace.
-	expectVerdict(t, reports.Nonconformant, judge(changed(shared, func(each *process.Process) {
+	expectVerdict(t, reports.Nonconformant, judging(changed(shared, func(each *process.Process) {
 		if each.PID == 1 {
 			each.Namespace = "pid:[1]"
 		}
 	})))
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeStartProcessIsFirst(g, alone("sh"), "sh") })
-	expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) { judgeStartProcessIsFirst(g, shared, "sh") })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeStartProcessIsFirst(judge, alone("sh"), "sh") })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeStartProcessIsFirst(judge, shared, "sh") })
 }
 
 func TestJudgeOnlyPIDsShared(t *testing.T) {
 	one := map[string]string{"mnt": "mnt:[1]", "net": "net:[3]", "ipc": "ipc:[4]", "uts": "uts:[5]"}
 	other := maps.Clone(one)
-	judge := func(g gomega.Gomega) { judgeOnlyPIDsShared(g, one, other) }
+	judge := func(judge suite.Judge) { judgeOnlyPIDsShared(judge, one, other) }
 	expectVerdict(t, reports.Nonconformant, judge)
 	other["mnt"] = "mnt:[2]"
 	expectVerdict(t, reports.Conformant, judge)
@@ -63,46 +63,49 @@ func TestJudgeOnlyPIDsShared(t *testing.T) {
 
 func TestJudgePodsApart(t *testing.T) {
 	article, other := recorded(t), with(alone(tracerSleep...), process.Process{PID: 3, Arguments: ownerSleep})
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgePodsApart(g, article, other, true) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePodsApart(judge, article, other, true) })
 	foreign := process.Process{PID: 90, Arguments: ownerSleep}
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePodsApart(g, with(article, foreign), other, true) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) {
-		judgePodsApart(g, article, with(other, process.Process{PID: 90, Arguments: []string{nginxMaster}}), true)
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePodsApart(judge, with(article, foreign), other, true) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) {
+		judgePodsApart(judge, article, with(other, process.Process{PID: 90, Arguments: []string{nginxMaster}}), true)
 	})
 	// Neither sees the other, since neither sees anything.
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePodsApart(g, process.Snapshot{}, other, true) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePodsApart(g, article, process.Snapshot{}, true) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgePodsApart(judge, process.Snapshot{}, other, true) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgePodsApart(judge, article, process.Snapshot{}, true) })
 	same := changed(other, func(each *process.Process) { each.Namespace = article.Processes[0].Namespace })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePodsApart(g, article, same, true) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePodsApart(judge, article, same, true) })
 	// Of two kernels each may have a namespace of that number.
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgePodsApart(g, article, same, false) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePodsApart(judge, article, same, false) })
 }
 
 func TestJudgeIsolated(t *testing.T) {
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeIsolated(g, alone("sh"), "sh") })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeIsolated(g, recorded(t), "sh") })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) {
-		judgeIsolated(g, with(alone("sh"), process.Process{PID: 90, Arguments: []string{nginxMaster}}), "sh")
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeIsolated(judge, alone("sh"), "sh") })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeIsolated(judge, recorded(t), "sh") })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) {
+		judgeIsolated(judge, with(alone("sh"), process.Process{PID: 90, Arguments: []string{nginxMaster}}), "sh")
 	})
 }
 
 func TestJudgeParentless(t *testing.T) {
 	shared := recorded(t)
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeParentless(g, shared, alone("sh")) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeParentless(judge, shared, alone("sh")) })
 	adopted := changed(shared, func(each *process.Process) {
 		if slices.Equal(each.Arguments, []string{"sh"}) {
 			each.PPID = 1
 		}
 	})
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeParentless(g, adopted, alone("sh")) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeParentless(g, without(shared, "sh"), alone("sh")) })
-	expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) { judgeParentless(g, shared, shared) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeParentless(judge, adopted, alone("sh")) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeParentless(judge, without(shared, "sh"), alone("sh")) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeParentless(judge, shared, shared) })
 }
 
 func TestJudgePair(t *testing.T) {
-	one, other := process.Process{PID: 8, Arguments: []string{"sleep", "1000140"}}, process.Process{PID: 9, Arguments: []string{"sleep", "1000141"}}
+	one, other := process.Process{
+		PID:       8,
+		Arguments: []string{"sleep", "1000140"},
+	}, process.Process{PID: 9, Arguments: []string{"sleep", "1000141"}}
 	shared := with(without(recorded(t), "sh"), one, other)
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgePair(g, "a node", shared) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePair(g, "a node", without(shared, one.Arguments...)) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgePair(g, "a node", alone(other.Arguments...)) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePair(judge, "a node", shared) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePair(judge, "a node", without(shared, one.Arguments...)) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePair(judge, "a node", alone(other.Arguments...)) })
 }

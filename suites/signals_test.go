@@ -4,10 +4,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/onsi/gomega"
-
 	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
+	"sharedpid.example/suites/access"
 )
 
 func TestJudgeWorkersAreReplaced(t *testing.T) {
@@ -17,14 +17,14 @@ func TestJudgeWorkersAreReplaced(t *testing.T) {
 			each.PID += 100
 		}
 	})
-	judge := func(before, after process.Snapshot) func(gomega.Gomega) {
-		return func(g gomega.Gomega) { judgeWorkersAreReplaced(g, before, after) }
+	judging := func(before, after process.Snapshot) func(suite.Judge) {
+		return func(judge suite.Judge) { judgeWorkersAreReplaced(judge, before, after) }
 	}
-	expectVerdict(t, reports.Conformant, judge(before, after))
-	expectVerdict(t, reports.Nonconformant, judge(before, before))
-	expectVerdict(t, reports.Nonconformant, judge(before, without(after, nginxWorker)))
+	expectVerdict(t, reports.Conformant, judging(before, after))
+	expectVerdict(t, reports.Nonconformant, judging(before, before))
+	expectVerdict(t, reports.Nonconformant, judging(before, without(after, nginxWorker)))
 	// The whole server was restarted instead of reloaded.
-	expectVerdict(t, reports.Nonconformant, judge(before, changed(after, func(each *process.Process) {
+	expectVerdict(t, reports.Nonconformant, judging(before, changed(after, func(each *process.Process) {
 		if slices.Equal(each.Arguments, []string{nginxMaster}) {
 			each.PID += 100
 		}
@@ -32,7 +32,7 @@ func TestJudgeWorkersAreReplaced(t *testing.T) {
 	// A worker that still drains keeps its pid under another title.
 	old := before.With(nginxWorker)[0]
 	draining := with(after, process.Process{PID: old.PID, Arguments: []string{"nginx: worker process is shutting down"}})
-	expectVerdict(t, reports.Nonconformant, judge(before, draining))
+	expectVerdict(t, reports.Nonconformant, judging(before, draining))
 }
 
 func TestSignalClaims(t *testing.T) {
@@ -43,15 +43,15 @@ func TestSignalClaims(t *testing.T) {
 		}
 		return all
 	}
-	judge := func(cells []reports.Access) func(gomega.Gomega) {
-		return func(g gomega.Gomega) { judgeClaims(g, accessMatrix{cells: cells}, signalClaims) }
+	judging := func(cells []reports.Access) func(suite.Judge) {
+		return func(judge suite.Judge) { judgeClaims(judge, access.Matrix{Cells: cells}, signalClaims) }
 	}
-	expectVerdict(t, reports.Conformant, judge(cells()))
+	expectVerdict(t, reports.Conformant, judging(cells()))
 	for i := range signalClaims {
-		for _, observed := range []string{"EPERM", accessAllowed, "failed: 1 sh: no such process"} {
+		for _, observed := range []string{"EPERM", access.Allowed, "failed: 1 sh: no such process"} {
 			if wrong := cells(); wrong[i].Observed != observed {
 				wrong[i].Observed = observed
-				expectVerdict(t, reports.Nonconformant, judge(wrong))
+				expectVerdict(t, reports.Nonconformant, judging(wrong))
 			}
 		}
 	}
@@ -97,11 +97,11 @@ func TestSignallable(t *testing.T) {
 func TestJudgeNewSandbox(t *testing.T) {
 	before := recorded(t)
 	after := changed(before, func(each *process.Process) { each.StartTime += 1000 })
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeNewSandbox(g, before, after) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNewSandbox(g, before, before) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNewSandbox(g, before, without(after, nginxMaster)) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) {
-		judgeNewSandbox(g, before, changed(after, func(each *process.Process) {
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeNewSandbox(judge, before, after) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeNewSandbox(judge, before, before) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeNewSandbox(judge, before, without(after, nginxMaster)) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) {
+		judgeNewSandbox(judge, before, changed(after, func(each *process.Process) {
 			if slices.Equal(each.Arguments, []string{"sh"}) {
 				each.StartTime -= 1000 // it survived its namespace
 			}

@@ -6,140 +6,166 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
 
 	"github.com/onsi/gomega"
 
-	"sharedpid.example/helpers/pod"
 	"sharedpid.example/helpers/process"
 )
 
 // canary is the secret in the environment of the owner, from fixtures/siblings.yaml.
 const canary = "canary-in-the-environment"
 
-var visibilityTraits = []Trait{
+var visibilityTraits = []suite.Trait{
 	{
 		ID:        "visibility/nginx-sees-shell",
 		Statement: "Visibility MUST be mutual: a container sees the processes of another under the same pids as that one does.",
-		Profile:   Core,
+		Profile:   suite.Core,
 		Sources:   []string{taskPage, pidPage},
-		Scenes:    []Scene{articleScene, articleUnsharedScene},
+		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
 		Causes:    notShared,
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			fromNginx, err := stage.Processes(ctx, articleScene, "nginx", "processes seen from nginx")
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			fromNginx, err := session.Processes(ctx, articleFixture, "nginx", "processes seen from nginx")
 			if err != nil {
 				return err
 			}
-			fromShell, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
+			fromShell, err := session.Processes(ctx, articleFixture, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
 			}
-			judgeMutual(g, fromNginx, fromShell)
-			unshared, err := stage.Processes(ctx, articleUnsharedScene, "nginx", "processes seen from nginx")
+			judgeMutual(judge, fromNginx, fromShell)
+			unshared, err := session.Processes(ctx, articleUnsharedFixture, "nginx", "processes seen from nginx")
 			if err != nil {
 				return err
 			}
-			g.Expect(unshared.With(nginxMaster)).NotTo(gomega.BeEmpty(), "control: nginx must see itself")
-			g.Expect(unshared.With("sh")).To(gomega.BeEmpty(), "control: without sharing, the shell must not be visible")
+			judge.Control.Expect(unshared.With(nginxMaster)).NotTo(gomega.BeEmpty(), "nginx must see itself")
+			judge.Control.Expect(unshared.With("sh")).To(gomega.BeEmpty(), "without sharing, the shell must not be visible")
 			return nil
 		},
 	},
 	{
 		ID:        "visibility/exec-is-visible",
 		Statement: "A process that is started in one container by exec MUST be visible in the others.",
-		Profile:   Core,
+		Profile:   suite.Core,
 		Sources:   []string{criSource, taskPage},
-		Scenes:    []Scene{articleScene, articleUnsharedScene},
-		Causes: []Cause{
-			{"control:", notShared[0].Cause, notShared[0].NextStep},
-			{"", "the runtime starts exec in a process namespace other than the container's", "compare /proc/self/ns/pid of an exec with that of the container's start process"},
+		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
+		Causes: []suite.Cause{
+			{Control: true, Cause: notShared[0].Cause, NextStep: notShared[0].NextStep},
+			{
+				Cause:    "the runtime starts exec in a process namespace other than the container's",
+				NextStep: "compare /proc/self/ns/pid of an exec with that of the container's start process",
+			},
 		},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := execSeenFromNginx(ctx, stage, articleScene)
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			shared, err := execSeenFromNginx(ctx, session, articleFixture)
 			if err != nil {
 				return err
 			}
-			unshared, err := execSeenFromNginx(ctx, stage, articleUnsharedScene)
+			unshared, err := execSeenFromNginx(ctx, session, articleUnsharedFixture)
 			if err != nil {
 				return err
 			}
-			g.Expect(shared).To(gomega.BeTrue(), "a process that exec started in the shell is not visible in nginx")
-			g.Expect(unshared).To(gomega.BeFalse(), "control: without sharing, a process that exec started is visible in the other container")
+			judge.Claim.Expect(shared).To(gomega.BeTrue(), "a process that exec started in the shell is not visible in nginx")
+			judge.Control.Expect(unshared).To(gomega.BeFalse(), "without sharing, a process that exec started is visible in the other container")
 			return nil
 		},
 	},
 	{
 		ID:         "visibility/shell-sees-nginx",
 		Statement:  "The processes of one container MUST be visible to another, with their arguments.",
-		Profile:    Article,
+		Profile:    suite.Article,
 		Documented: true,
 		Article:    "Worker pids and their number depend on the node: only the sets of processes are compared.",
-		Sources:    []string{"https://kubernetes.io/docs/tasks/configure-pod-container/share-process-namespace/"},
-		Scenes:     []Scene{articleScene, articleUnsharedScene},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			shared, err := stage.Processes(ctx, articleScene, "shell", "processes seen from the shell")
+		Sources:    []string{taskPage},
+		Fixtures:   []suite.Fixture{articleFixture, articleUnsharedFixture},
+		Causes:     notShared,
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			shared, err := session.Await(ctx, articleFixture, "shell", "processes seen from the shell", master, shell)
 			if err != nil {
 				return err
 			}
-			judgeNginxIsVisible(g, shared)
-			unshared, err := stage.Processes(ctx, articleUnsharedScene, "shell", "processes seen from the shell")
+			judgeNginxIsVisible(judge, shared)
+			unshared, err := session.Processes(ctx, articleUnsharedFixture, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
 			}
-			judgeNginxIsNotVisible(g, unshared)
+			judgeNginxIsNotVisible(judge, unshared)
 			return nil
 		},
 	},
 	{
 		ID:         "visibility/arguments-are-public",
 		Statement:  "The arguments of every process in the Pod MUST be readable by any uid.",
-		Profile:    Article,
+		Profile:    suite.Article,
 		Documented: true,
 		Article:    "UNIX permissions do not guard arguments: any uid reads them. A secret does not belong there.",
 		Sources:    []string{"https://man7.org/linux/man-pages/man5/proc_pid_cmdline.5.html"},
-		Scenes:     []Scene{siblingsScene, siblingsUnsharedScene},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
+		Fixtures:   []suite.Fixture{siblingsFixture, siblingsUnsharedFixture},
+		Causes: []suite.Cause{
+			sharesUnasked,
+			{
+				Cause:    "the containers do not share a process namespace, or /proc is mounted with hidepid",
+				NextStep: "look at /proc/self/mounts of the visitor and at namespace/one-namespace",
+			},
+		},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			// The snapshot reads every cmdline as the visitor, uid 1000 without capabilities.
-			seen, err := stage.Processes(ctx, siblingsScene, "visitor", "arguments read by uid 1000")
+			seen, err := session.Await(ctx, siblingsFixture, "visitor", "arguments read by uid 1000", owner)
 			if err != nil {
 				return err
 			}
-			judgeArgumentsArePublic(g, seen)
-			unshared, err := stage.Processes(ctx, siblingsUnsharedScene, "visitor", "processes seen from the visitor")
+			judgeArgumentsArePublic(judge, seen)
+			unshared, err := session.Processes(ctx, siblingsUnsharedFixture, "visitor", "processes seen from the visitor")
 			if err != nil {
 				return err
 			}
-			judgeOwnerIsNotVisible(g, unshared, visitorSleep)
+			judgeOwnerIsNotVisible(judge, unshared, visitorSleep)
 			return nil
 		},
 	},
 	{
 		ID:         "visibility/secrets-in-environ",
 		Statement:  "A secret in the environment of a process MUST be readable by a sibling container that the ptrace access check permits.",
-		Profile:    Article,
+		Profile:    suite.Article,
 		Documented: true,
-		Article:    "What guards an environment is the ptrace access check: uids, capabilities, dumpability, user namespaces and security modules, not UNIX permissions alone. From nginx itself nothing is read: it overwrites its environment with its process title.",
+		Article: "What guards an environment is the ptrace access check: uids, capabilities, dumpability, user namespaces and security " +
+			"modules, not UNIX permissions alone. From nginx itself nothing is read: it overwrites its environment with its process title.",
 		Sources: []string{
 			"https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html",
 			"https://man7.org/linux/man-pages/man2/ptrace.2.html",
 		},
-		Scenes: []Scene{siblingsScene, siblingsUnsharedScene},
-		Check: func(ctx context.Context, stage *Stage, g gomega.Gomega) error {
-			owner, err := stage.Find(ctx, siblingsScene, "tracer", "processes seen from the tracer", ownerSleep...)
+		Fixtures: []suite.Fixture{siblingsFixture, siblingsUnsharedFixture},
+		Causes: []suite.Cause{
+			sharesUnasked,
+			{
+				Words:    "is not visible",
+				Cause:    "the containers do not share a process namespace",
+				NextStep: "look at namespace/one-namespace, which shows the namespaces of both containers",
+			},
+			{
+				Cause: "a security module, hidepid or a seccomp profile narrows what the ptrace access check permits, or the tracer lacks " +
+					"CAP_SYS_PTRACE",
+				NextStep: "look at /proc/self/attr/current, at Seccomp in /proc/self/status and at /proc/self/mounts of the caller",
+			},
+		},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			target, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", owner)
 			if err != nil {
 				return err
 			}
-			environ, err := stage.Look(ctx, siblingsScene, "tracer", "the canary in the sibling's environment",
-				fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", owner.PID))
+			environ, err := session.Exec(ctx, siblingsFixture, "tracer", "the canary in the sibling's environment",
+				fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", target.PID))
 			if err != nil {
 				return err
 			}
-			judgeCanaryIsRead(g, environ[0])
-			unshared, err := stage.Processes(ctx, siblingsUnsharedScene, "tracer", "processes seen from the tracer")
+			judgeCanaryIsRead(judge, environ[0])
+			unshared, err := session.Processes(ctx, siblingsUnsharedFixture, "tracer", "processes seen from the tracer")
 			if err != nil {
 				return err
 			}
-			judgeOwnerIsNotVisible(g, unshared, tracerSleep)
+			judgeOwnerIsNotVisible(judge, unshared, tracerSleep)
 			return nil
 		},
 	},
@@ -149,74 +175,74 @@ var visibilityTraits = []Trait{
 var executed = []string{"sleep", "1000030"}
 
 // execSeenFromNginx starts a process in the shell's container, tells whether nginx's container sees it, and ends it.
-func execSeenFromNginx(ctx context.Context, stage *Stage, scene Scene) (bool, error) {
-	started, err := stage.Look(ctx, scene, "shell", "a process started by exec", strings.Join(executed, " ")+" </dev/null >/dev/null 2>&1 & echo $!")
+func execSeenFromNginx(ctx context.Context, session *suite.Session, fixture suite.Fixture) (bool, error) {
+	started, err := session.ExecOnce(ctx, fixture, "shell", "a process started by exec",
+		strings.Join(executed, " ")+" </dev/null >/dev/null 2>&1 & echo $!")
 	if err != nil {
 		return false, err
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(started[0].Output))
 	if err != nil {
-		return false, fmt.Errorf("pid of a background process: %w", err)
+		return false, suite.Undecided(reports.Lost, "the pid of a background process: %v", err)
 	}
-	seen, err := stage.processes(ctx, scene, "nginx", "processes seen from nginx", time.Now())
+	seen, err := session.ProcessesNow(ctx, fixture, "nginx", "processes seen from nginx")
 	if err != nil {
 		return false, err
 	}
 	// That it runs where it was started is what makes its absence elsewhere an observation.
-	ended, err := stage.Look(ctx, scene, "shell", "the process ended again", fmt.Sprintf("kill -KILL %d", pid))
+	ended, err := session.ExecOnce(ctx, fixture, "shell", "the process ended again", fmt.Sprintf("kill -KILL %d", pid))
 	if err != nil {
 		return false, err
 	}
 	if ended[0].ExitCode != 0 {
-		return false, fmt.Errorf("process %d, started by exec, did not live long enough to be seen: %s", pid, ended[0].Output)
+		return false, suite.Undecided(reports.Precondition,
+			"process %d, started by exec, could not be ended again, so that it may have ended before: %s", pid, quote(ended[0].Output))
 	}
 	return slices.ContainsFunc(seen.With(executed...), func(each process.Process) bool { return each.PID == pid }), nil
 }
 
 // judgeMutual compares how two containers see each other's start processes.
-func judgeMutual(g gomega.Gomega, fromNginx, fromShell process.Snapshot) {
-	for _, container := range startProcesses {
-		one := expectOne(g, fromNginx, "nginx must see the start process of container "+container.name, container.arguments)
-		other := expectOne(g, fromShell, "the shell must see the start process of container "+container.name, container.arguments)
-		g.Expect(one.PID).To(gomega.Equal(other.PID), "the containers see the start process of %s under different pids", container.name)
-		g.Expect(one.StartTime).To(gomega.Equal(other.StartTime), "what the containers see as the start process of %s are different processes", container.name)
+func judgeMutual(judge suite.Judge, fromNginx, fromShell process.Snapshot) {
+	judge.Precondition.Expect(fromNginx.With(master.Arguments...)).NotTo(gomega.BeEmpty(), "nginx does not see its own start process")
+	judge.Precondition.Expect(fromShell.With(shell.Arguments...)).NotTo(gomega.BeEmpty(), "the shell does not see its own start process")
+	for _, started := range startProcesses {
+		one := expectOne(judge, fromNginx, "nginx must see the start process of container "+started.Container, started.Arguments...)
+		other := expectOne(judge, fromShell, "the shell must see the start process of container "+started.Container, started.Arguments...)
+		judge.Claim.Expect(one.PID).To(gomega.Equal(other.PID),
+			"the containers see the start process of %s under different pids", started.Container)
+		judge.Claim.Expect(one.StartTime).To(gomega.Equal(other.StartTime),
+			"what the containers see as the start process of %s are different processes", started.Container)
 	}
 }
 
-func judgeNginxIsVisible(g gomega.Gomega, snapshot process.Snapshot) {
-	master := expectOne(g, snapshot, "the shell must see the nginx master", nginxMaster)
+func judgeNginxIsVisible(judge suite.Judge, snapshot process.Snapshot) {
+	judge.Precondition.Expect(snapshot.With("sh")).NotTo(gomega.BeEmpty(), "the shell does not see itself")
+	master := expectOne(judge, snapshot, "the shell must see the nginx master", nginxMaster)
 	workers := snapshot.With(nginxWorker)
-	g.Expect(len(workers)).To(gomega.BeNumerically(">=", 2), "the shell must see at least two nginx workers")
+	judge.Claim.Expect(len(workers)).To(gomega.BeNumerically(">=", 2), "the shell must see at least two nginx workers")
 	for _, worker := range workers {
-		g.Expect(worker.PPID).To(gomega.Equal(master.PID), "worker %d is not the master's child", worker.PID)
+		judge.Claim.Expect(worker.PPID).To(gomega.Equal(master.PID), "worker %d is not the master's child", worker.PID)
 	}
-	g.Expect(snapshot.With("sh")).NotTo(gomega.BeEmpty(), "the shell must see itself")
 }
 
-func judgeNginxIsNotVisible(g gomega.Gomega, snapshot process.Snapshot) {
-	g.Expect(snapshot.With("sh")).NotTo(gomega.BeEmpty(), "control: the shell must see itself")
-	g.Expect(snapshot.With(nginxMaster)).To(gomega.BeEmpty(), "control: without sharing, nginx must not be visible")
-	g.Expect(snapshot.With(nginxWorker)).To(gomega.BeEmpty(), "control: without sharing, nginx must not be visible")
+func judgeNginxIsNotVisible(judge suite.Judge, snapshot process.Snapshot) {
+	judge.Control.Expect(snapshot.With("sh")).NotTo(gomega.BeEmpty(), "the shell must see itself")
+	judge.Control.Expect(snapshot.With(nginxMaster)).To(gomega.BeEmpty(), "without sharing, nginx must not be visible")
+	judge.Control.Expect(snapshot.With(nginxWorker)).To(gomega.BeEmpty(), "without sharing, nginx must not be visible")
 }
 
-func judgeArgumentsArePublic(g gomega.Gomega, snapshot process.Snapshot) {
+func judgeArgumentsArePublic(judge suite.Judge, snapshot process.Snapshot) {
 	self, _ := snapshot.PID(snapshot.Self)
-	g.Expect(self.UID).To(gomega.Equal(1000), "control: the look must be made as uid 1000")
-	owner := expectOne(g, snapshot, "uid 1000 must read the arguments of root's process", ownerSleep...)
-	g.Expect(owner.UID).To(gomega.Equal(0), "control: the process looked at must be root's")
+	judge.Precondition.Expect(self.UID).To(gomega.Equal(1000), "the look must be made as uid 1000")
+	owner := expectOne(judge, snapshot, "uid 1000 must read the arguments of root's process", ownerSleep...)
+	judge.Precondition.Expect(owner.UID).To(gomega.Equal(0), "the process looked at must be root's")
 }
 
-func judgeCanaryIsRead(g gomega.Gomega, environ pod.Observation) {
-	g.Expect(environ.Output).To(gomega.Equal("CANARY="+canary+"\n"), "the canary must be read, errno %q", environ.Errno())
+func judgeCanaryIsRead(judge suite.Judge, environ suite.ExecResult) {
+	judge.Claim.Expect(environ.Output).To(gomega.Equal("CANARY="+canary+"\n"), "the canary must be read, errno %q", environ.Errno())
 }
 
-// The start processes of the containers that look at the owner.
-var (
-	visitorSleep = []string{"sleep", "1000001"}
-	tracerSleep  = []string{"sleep", "1000002"}
-)
-
-func judgeOwnerIsNotVisible(g gomega.Gomega, snapshot process.Snapshot, own []string) {
-	g.Expect(snapshot.With(own...)).NotTo(gomega.BeEmpty(), "control: the container must see its own start process")
-	g.Expect(snapshot.With(ownerSleep...)).To(gomega.BeEmpty(), "control: without sharing, the sibling's process must not be visible")
+func judgeOwnerIsNotVisible(judge suite.Judge, snapshot process.Snapshot, own []string) {
+	judge.Control.Expect(snapshot.With(own...)).NotTo(gomega.BeEmpty(), "the container must see its own start process")
+	judge.Control.Expect(snapshot.With(ownerSleep...)).To(gomega.BeEmpty(), "without sharing, the sibling's process must not be visible")
 }

@@ -4,36 +4,34 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/onsi/gomega"
-
-	"sharedpid.example/helpers/pod"
 	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 )
 
 func TestJudgeNginxVisibility(t *testing.T) {
 	shared := recorded(t)
 	hidden := without(without(shared, nginxMaster), nginxWorker)
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeNginxIsVisible(g, shared) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeNginxIsVisible(g, hidden) })
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeNginxIsNotVisible(g, hidden) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeNginxIsVisible(judge, shared) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeNginxIsVisible(judge, hidden) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeNginxIsNotVisible(judge, hidden) })
 	// A control that fails proves nothing, for or against the Pod that shares.
-	expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) { judgeNginxIsNotVisible(g, shared) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeNginxIsNotVisible(judge, shared) })
 	// Nor does an empty list: the control must at least see itself.
-	expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) { judgeNginxIsNotVisible(g, process.Snapshot{}) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeNginxIsNotVisible(judge, process.Snapshot{}) })
 }
 
 func TestJudgeMutual(t *testing.T) {
 	shared := recorded(t)
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeMutual(g, shared, shared) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeMutual(g, without(shared, "sh"), shared) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeMutual(g, shared, without(shared, nginxMaster)) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeMutual(judge, shared, shared) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeMutual(judge, without(shared, "sh"), shared) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeMutual(judge, shared, without(shared, nginxMaster)) })
 	for name, change := range map[string]func(*process.Process){
 		"other pids":      func(each *process.Process) { each.PID += 100 },
 		"other processes": func(each *process.Process) { each.StartTime++ },
 	} {
 		t.Run(name, func(t *testing.T) {
-			expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeMutual(g, shared, changed(shared, change)) })
+			expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeMutual(judge, shared, changed(shared, change)) })
 		})
 	}
 }
@@ -45,23 +43,24 @@ func TestJudgeArgumentsArePublic(t *testing.T) {
 			each.UID = 1000
 		}
 	})
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeArgumentsArePublic(g, seen) })
-	expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeArgumentsArePublic(g, without(seen, ownerSleep...)) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeArgumentsArePublic(judge, seen) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeArgumentsArePublic(judge, without(seen, ownerSleep...)) })
 	// A look as root, or at a process of the same uid, shows nothing about other uids.
 	for _, uid := range []int{0, 1000} {
-		expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) {
-			judgeArgumentsArePublic(g, changed(seen, func(each *process.Process) { each.UID = uid }))
+		expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) {
+			judgeArgumentsArePublic(judge, changed(seen, func(each *process.Process) { each.UID = uid }))
 		})
 	}
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeOwnerIsNotVisible(g, alone(visitorSleep...), visitorSleep) })
-	expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) { judgeOwnerIsNotVisible(g, seen, visitorSleep) })
-	expectVerdict(t, reports.Inconclusive, func(g gomega.Gomega) { judgeOwnerIsNotVisible(g, process.Snapshot{}, visitorSleep) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeOwnerIsNotVisible(judge, alone(visitorSleep...), visitorSleep) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeOwnerIsNotVisible(judge, seen, visitorSleep) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeOwnerIsNotVisible(judge, process.Snapshot{}, visitorSleep) })
 }
 
 func TestJudgeCanaryIsRead(t *testing.T) {
-	expectVerdict(t, reports.Conformant, func(g gomega.Gomega) { judgeCanaryIsRead(g, pod.Observation{Output: "CANARY=" + canary + "\n"}) })
+	expectVerdict(t, reports.Conformant,
+		func(judge suite.Judge) { judgeCanaryIsRead(judge, suite.ExecResult{Output: "CANARY=" + canary + "\n"}) })
 	for _, output := range []string{"", "CANARY=\n", "CANARY=another\n"} {
-		expectVerdict(t, reports.Nonconformant, func(g gomega.Gomega) { judgeCanaryIsRead(g, pod.Observation{Output: output}) })
+		expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCanaryIsRead(judge, suite.ExecResult{Output: output}) })
 	}
 }
 

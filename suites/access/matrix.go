@@ -1,0 +1,131 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/reports"
+)
+
+// Names of callers and targets that claims are about.
+const (
+	CallerTracer       = "root with CAP_SYS_PTRACE"
+	CallerRoot         = "root"
+	CallerRootLessKill = "root without CAP_KILL"
+	CallerRootBare     = "root without capabilities"
+	CallerRootKill     = "root with CAP_KILL only"
+	CallerStranger     = "uid 1000"
+	CallerInert        = "uid 1000 with CAP_SYS_PTRACE added"
+	CallerWorker       = "the worker's uid"
+
+	TargetMaster = "nginx master"
+	TargetWorker = "nginx worker"
+	TargetTracer = "process with CAP_SYS_PTRACE"
+	TargetPause  = "pause"
+)
+
+// Matrix is what each caller met with each target.
+type Matrix struct {
+	Cells   []reports.Access
+	Callers []Party
+	Targets []Party // none when they could not be looked at
+}
+
+// Cell returns what one caller met with one target and one operation. It panics when the matrix has no such cell.
+func (matrix Matrix) Cell(caller, target, operation string) reports.Access {
+	at := slices.IndexFunc(matrix.Cells, func(cell reports.Access) bool {
+		return cell.Caller == caller && cell.Target == target && cell.Operation == operation
+	})
+	if at < 0 {
+		panic(fmt.Sprintf("the access matrix has no cell %s, %s, %s", caller, target, operation))
+	}
+	return matrix.Cells[at]
+}
+
+// Caller returns the caller of a name. It panics when there is none.
+func (matrix Matrix) Caller(name string) Party {
+	at := slices.IndexFunc(matrix.Callers, func(caller Party) bool { return caller.Name == name })
+	if at < 0 {
+		panic("the access matrix has no caller " + name)
+	}
+	return matrix.Callers[at]
+}
+
+// Of returns the cells of one caller.
+func (matrix Matrix) Of(caller string) []reports.Access {
+	return slices.DeleteFunc(slices.Clone(matrix.Cells), func(cell reports.Access) bool { return cell.Caller != caller })
+}
+
+// Add judges what one caller observed, target by target and operation by operation, by the rules.
+func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
+	matrix.Callers = append(matrix.Callers, caller)
+	for i, target := range matrix.Targets {
+		for j, operation := range Operations {
+			cell := reports.Access{
+				Caller: caller.Name, Target: target.Name, Operation: operation.Name, Observed: observed[i*len(Operations)+j],
+			}
+			cell.Want, cell.Rule, cell.Narrowed = Expected(caller, target, operation, platform)
+			// A security module may forbid more than the rules: it is believed where it is on, and only in refusing.
+			refused := cell.Observed == "EACCES" || cell.Observed == "EPERM"
+			if module := SecurityModule(caller.Label); module != "" && cell.Want == Allowed && refused && operation.check != checkNothing {
+				cell.Want, cell.Narrowed = cell.Observed, module
+				cell.Rule += fmt.Sprintf("; %s confines the caller (%s)", module, caller.Label)
+			}
+			matrix.Cells = append(matrix.Cells, cell)
+		}
+	}
+}
+
+// SecurityModule names the module that a label in /proc/PID/attr/current is of, empty when it confines nothing.
+func SecurityModule(label string) string {
+	switch {
+	case label == "" || label == "unconfined" || strings.HasSuffix(label, "(complain)"):
+		return ""
+	case strings.Count(label, ":") >= 3:
+		return "selinux"
+	}
+	return "apparmor"
+}
+
+// Script tries every operation on every target in one shell: a line for each, with the exit code and the words.
+func Script(targets []Party) string {
+	var script strings.Builder
+	script.WriteString(`try() { words=$(eval "$2" 2>&1); echo "$1 $? $words"; }` + "\n")
+	for _, target := range targets {
+		for _, operation := range Operations {
+			fmt.Fprintf(&script, "try %s '%s'\n", operation.Name, fmt.Sprintf(operation.Command, target.PID))
+		}
+	}
+	return script.String()
+}
+
+// Parse reads what Script printed for so many targets: "allowed" or an errno, target by target. A failure without a known
+// errno is kept in its own words, which equal no expectation.
+func Parse(output string, targets int) ([]string, error) {
+	if targets == 0 {
+		return nil, nil
+	}
+	lines := strings.Split(strings.TrimSuffix(output, "\n"), "\n")
+	if len(lines) != targets*len(Operations) {
+		return nil, fmt.Errorf("the access look has %d lines, want %d", len(lines), targets*len(Operations))
+	}
+	observed := make([]string, len(lines))
+	for i, line := range lines {
+		fields := strings.SplitN(line, " ", 3)
+		operation := Operations[i%len(Operations)].Name
+		if len(fields) < 2 || fields[0] != operation {
+			return nil, fmt.Errorf("line %d of the access look is %q, want one about %s", i+1, line, operation)
+		}
+		switch {
+		case fields[1] == "0":
+			observed[i] = Allowed
+		case len(fields) == 3 && pod.Errno(fields[2]) != "":
+			observed[i] = pod.Errno(fields[2])
+		default:
+			observed[i] = "failed: " + strings.Join(fields[1:], " ")
+		}
+	}
+	return observed, nil
+}
