@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+	"sharedpid.example/reports/terminal"
+	"sharedpid.example/suites"
+)
+
+func judgeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "judge RUN.json",
+		Short: "Judge the looks of a run again, without a cluster",
+		Long: `Checks the traits of a run once more from what it looked at, which run.json keeps, and says where the verdict
+is another one: after a change to a check, or to judge a report that came from elsewhere.
+
+Exit codes: those of run for the verdict that it comes to; 2 when the file cannot be judged.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			run, err := reports.Read(arguments[0])
+			if err != nil {
+				return err
+			}
+			judged, err := suite.JudgeAgain(run, suites.Traits())
+			if err != nil {
+				return fmt.Errorf("%s: %w", arguments[0], err)
+			}
+			if err := terminal.Render(command.OutOrStdout(), judged, terminal.Colour(os.Stdout)); err != nil {
+				return err
+			}
+			for i, result := range judged.Results {
+				if before := run.Results[i]; before.Verdict != result.Verdict {
+					fmt.Fprintf(command.OutOrStdout(), "%s on %s was %s: %s\n", result.Trait, result.Target, before.Verdict, before.Reason)
+				}
+			}
+			return exitWith(judged.ExitCode())
+		},
+	}
+}

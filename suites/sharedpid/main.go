@@ -1,0 +1,65 @@
+// Sharedpid checks on a Kubernetes cluster how Pods behave whose containers share a process namespace.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	// The first signal ends the work in order; a second one ends the process at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// exitBadInput is the exit code when nothing was decided: bad input, nothing to run on, or reports that cannot be written.
+const exitBadInput = 2
+
+// exit is the error of a command that has said all that is to be said, and ends with a code.
+type exit int
+
+func (code exit) Error() string { return fmt.Sprintf("exit code %d", int(code)) }
+
+// execute runs the command with its arguments and returns its exit code.
+func execute(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	command := newCommand()
+	command.SetArgs(arguments)
+	command.SetOut(stdout)
+	command.SetErr(stderr)
+	err := command.ExecuteContext(ctx)
+	var code exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &code):
+		return int(code)
+	}
+	fmt.Fprintln(stderr, "error:", err)
+	return exitBadInput
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sharedpid",
+		Short: "Check how Pods behave whose containers share a process namespace",
+		Long: `Sharedpid checks how Pods behave whose containers share a process namespace, on a kind cluster that it
+provisions or on a cluster that exists, and leaves reports that a CI system can gate on.
+
+Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive.`,
+		SilenceErrors: true, // execute prints one line
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), diffCommand(), benchCommand(), findingsCommand(),
+		setupCommand(), cleanCommand(), versionCommand())
+	return root
+}

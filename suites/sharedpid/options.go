@@ -1,0 +1,289 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/yaml"
+
+	"sharedpid.example/fixtures/images"
+	"sharedpid.example/fixtures/runtimes"
+	"sharedpid.example/helpers/deviations"
+	"sharedpid.example/helpers/provision"
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/helpers/workspace"
+	"sharedpid.example/suites"
+)
+
+// options are what the commands may be asked for. Each command registers the flags that have a meaning for it.
+type options struct {
+	configFile      string
+	profile         string
+	traits          []string // patterns of ids
+	skippedTraits   []string // patterns of ids
+	reportDirectory string
+	cluster         provision.Options
+	images          imageFlags
+	nodes           []string
+	runtimeClasses  []string
+	knownDeviations string // file
+	parallel        int
+	requests        float32 // a second
+	patience        float64
+	limits          []string // NAME=DURATION
+	faults          []string
+
+	selected   []suite.Trait
+	deviations deviations.List
+	stretched  suite.Limits
+	narrowed   []string // flags that narrowed the profile
+	given      []string // arguments that reproduce the run
+}
+
+// imageFlags are the sources of the test images as flags give them.
+type imageFlags struct {
+	mirror    string
+	overrides []string
+	sources   images.Sources
+}
+
+// Groups of flags.
+
+func (options *options) addSelection(flags *pflag.FlagSet) {
+	flags.StringVar(&options.profile, "profile", string(suite.Article), "traits to check: `article`, core or full")
+	flags.StringArrayVar(&options.traits, "trait", nil, "`pattern` of trait ids to check, such as 'signals/*' (repeatable)")
+	flags.StringArrayVar(&options.skippedTraits, "skip-trait", nil, "`pattern` of trait ids to leave out (repeatable)")
+}
+
+func (options *options) addCreation(flags *pflag.FlagSet) {
+	flags.StringVar(&options.cluster.Engine, "engine", "", "container `engine`: docker, podman or nerdctl (default: the first that works)")
+	flags.StringVar(&options.cluster.NodeImage, "node-image", "",
+		"`image` of the nodes: kind, local or a reference (default: local if built, else kind's)")
+}
+
+func (options *options) addCluster(flags *pflag.FlagSet) {
+	flags.StringVar(&options.cluster.ClusterName, "cluster-name", "", "`name` of the kind cluster (default "+provision.DefaultClusterName+")")
+	flags.StringVar(&options.cluster.ClusterConfig, "kind-config", "",
+		"kind configuration `file` of that cluster (default: kind-config.yaml in the checkout)")
+	flags.BoolVar(&options.cluster.Keep, "keep", false, "keep the created cluster; the next run uses it again")
+}
+
+func (options *options) addRuntimes(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&options.cluster.Runtimes, "runtime", nil,
+		"`name` of an OCI runtime that the created cluster gets and the traits are checked under: "+strings.Join(
+			runtimes.Names(), ", ",
+		)+" (repeatable)")
+}
+
+func (options *options) addExisting(flags *pflag.FlagSet) {
+	flags.StringVar(&options.cluster.Kubeconfig, "kubeconfig", "",
+		"kubeconfig `file` of a cluster that exists; nothing but namespaces of the run's own is touched")
+	flags.StringVar(&options.cluster.Context, "context", "", "`context` in that kubeconfig, or in the one that kubectl reads")
+	flags.StringArrayVar(&options.nodes, "node", nil,
+		"`name` of a node to check the traits on, its taints tolerated (repeatable; default: every node that takes ordinary Pods)")
+	flags.StringArrayVar(&options.runtimeClasses, "runtime-class", nil,
+		"`name` of a RuntimeClass to check the traits under (repeatable; default: the nodes' own runtime)")
+	flags.StringVar(&options.images.mirror, "image-registry", "",
+		"`mirror` HOST[:PORT][/PATH] that has the test images under their own repositories and digests")
+	flags.StringArrayVar(&options.images.overrides, "image", nil,
+		"test image `NAME=REFERENCE` to use for NAME, one of "+strings.Join(images.Names(), ", ")+" (repeatable)")
+	flags.StringVar(&options.knownDeviations, "known-deviations", "",
+		"`file` that lists the known deviations: one that is not listed fails the run, and a listed one that is resolved does too")
+}
+
+func (options *options) addRunning(flags *pflag.FlagSet, reportDirectory string) {
+	flags.StringVar(&options.reportDirectory, "report-dir", "", "`directory` for the reports (default: "+reportDirectory+" in the checkout)")
+	flags.IntVar(&options.parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits of a target are checked at once: a `number`")
+	flags.Float32Var(&options.requests, "requests-per-second", 100, "the most requests to the API in a second: a `number`")
+	flags.Float64Var(&options.patience, "patience", 1, "`factor` that stretches every limit, for slow machines")
+	flags.StringArrayVar(&options.limits, "limit", nil,
+		"one limit as `NAME=DURATION`, not stretched; the names are "+strings.Join(suite.LimitNames(), ", ")+" (repeatable)")
+	flags.StringVar(&options.configFile, "config", "", "YAML `file` with options: keys are the names of flags, which win over the file")
+}
+
+// readConfig takes the values of the options file for flags that were not given. A key that is no flag of the command is
+// refused.
+func (options *options) readConfig(flags *pflag.FlagSet) error {
+	if options.configFile == "" {
+		return nil
+	}
+	content, err := os.ReadFile(options.configFile)
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	var values map[string]any
+	if err := yaml.UnmarshalStrict(content, &values); err != nil {
+		return fmt.Errorf("--config %s: %s", options.configFile, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	for name, value := range values {
+		flag := flags.Lookup(name)
+		if flag == nil || name == "config" || name == "help" {
+			return fmt.Errorf("--config %s: there is no option %q; sharedpid help lists those of each command", options.configFile, name)
+		}
+		if flag.Changed {
+			continue
+		}
+		many, isList := value.([]any)
+		if !isList {
+			many = []any{value}
+		} else if flag.Value.Type() != "stringArray" {
+			return fmt.Errorf("--config %s: %s takes one value and not a list", options.configFile, name)
+		}
+		for _, each := range many {
+			switch each.(type) {
+			case string, bool, float64, int64, int:
+			default:
+				return fmt.Errorf("--config %s: %s has a value that is neither text, a number nor true or false", options.configFile, name)
+			}
+			if err := flags.Set(name, fmt.Sprint(each)); err != nil {
+				return fmt.Errorf("--config %s: %s: %w", options.configFile, name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// resolve checks everything that can be checked before anything is created.
+func (options *options) resolve(command *cobra.Command) error {
+	flags := command.Flags()
+	if err := options.readConfig(flags); err != nil {
+		return err
+	}
+	flags.Visit(func(flag *pflag.Flag) {
+		if flag.Name == "config" {
+			return // what it holds is given in its place
+		}
+		for _, value := range valuesOf(flag) {
+			argument := "--" + flag.Name + "=" + value
+			options.given = append(options.given, argument)
+			if slices.Contains([]string{"trait", "skip-trait", "node"}, flag.Name) {
+				options.narrowed = append(options.narrowed, argument)
+			}
+		}
+	})
+	if err := options.selectTraits(); err != nil {
+		return err
+	}
+	if flags.Lookup("report-dir") == nil {
+		return nil
+	}
+	if err := options.resolveRunning(); err != nil {
+		return err
+	}
+	if err := options.cluster.Validate(); err != nil {
+		return err
+	}
+	options.runtimeClasses = slices.Concat(options.cluster.Runtimes, options.runtimeClasses)
+	return options.resolveExisting()
+}
+
+// valuesOf are the values of a flag that was given, one for each time.
+func valuesOf(flag *pflag.Flag) []string {
+	if many, ok := flag.Value.(pflag.SliceValue); ok {
+		return many.GetSlice()
+	}
+	return []string{flag.Value.String()}
+}
+
+func (options *options) selectTraits() error {
+	selected, err := suite.Select(suites.Traits(), suite.Profile(options.profile), options.traits)
+	if err != nil {
+		return err
+	}
+	for _, pattern := range options.skippedTraits {
+		before := len(selected)
+		var malformed error
+		selected = slices.DeleteFunc(selected, func(trait suite.Trait) bool {
+			matches, err := path.Match(pattern, trait.ID)
+			malformed = errors.Join(malformed, err)
+			return matches
+		})
+		if malformed != nil {
+			return fmt.Errorf("--skip-trait %q: %w", pattern, path.ErrBadPattern)
+		}
+		if len(selected) == before {
+			return fmt.Errorf("--skip-trait: no selected trait matches %q; sharedpid list shows the traits", pattern)
+		}
+	}
+	if len(selected) == 0 {
+		return errors.New("the selection holds no trait; sharedpid list shows what there is")
+	}
+	options.selected = selected
+	return nil
+}
+
+func (options *options) resolveRunning() error {
+	if options.parallel < 1 {
+		return fmt.Errorf("--parallel: %d traits at once check nothing; give 1 or more", options.parallel)
+	}
+	if !(options.requests > 0) {
+		return fmt.Errorf("--requests-per-second: %g requests ask nothing; give more than 0", options.requests)
+	}
+	if !(options.patience >= 0.1 && options.patience <= 1000) { // NaN is neither
+		return fmt.Errorf("--patience: %g is no factor from 0.1 to 1000", options.patience)
+	}
+	options.stretched = suite.DefaultLimits().Stretched(options.patience)
+	for _, each := range options.limits {
+		name, text, found := strings.Cut(each, "=")
+		value, err := time.ParseDuration(text)
+		if !found || err != nil {
+			return fmt.Errorf("--limit %q: want NAME=DURATION, such as start=2m; the names are %s", each, strings.Join(suite.LimitNames(), ", "))
+		}
+		if options.stretched, err = options.stretched.With(name, value); err != nil {
+			return fmt.Errorf("--limit %q: %w", each, err)
+		}
+	}
+	return nil
+}
+
+func (options *options) resolveExisting() error {
+	if options.images.mirror != "" {
+		if err := options.images.sources.TakeMirror(options.images.mirror); err != nil {
+			return fmt.Errorf("--image-registry: %w", err)
+		}
+	}
+	for _, override := range options.images.overrides {
+		if err := options.images.sources.TakeOverride(override); err != nil {
+			return fmt.Errorf("--image: %w", err)
+		}
+	}
+	for at, class := range options.runtimeClasses {
+		if class == "" || slices.Contains(options.runtimeClasses[:at], class) {
+			return fmt.Errorf("--runtime-class: %q is named twice, or is no name", class)
+		}
+	}
+	if options.knownDeviations == "" {
+		return nil
+	}
+	known := deviations.Known{Runtimes: slices.Concat(runtimes.Names(), options.runtimeClasses)}
+	for _, trait := range suites.Traits() {
+		known.Traits = append(known.Traits, trait.ID)
+	}
+	var err error
+	if options.deviations, err = deviations.Read(options.knownDeviations, known); err != nil {
+		return fmt.Errorf("--known-deviations: %w", err)
+	}
+	return nil
+}
+
+// reports returns the directory for the reports: the one that was given, or the default in the checkout, or outside of one
+// in the working directory.
+func (options *options) reports(byDefault string) string {
+	if options.reportDirectory != "" {
+		return options.reportDirectory
+	}
+	root, err := workspace.Root()
+	if err != nil {
+		root = "."
+	}
+	return filepath.Join(root, filepath.FromSlash(byDefault))
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"sharedpid.example/helpers/progress"
+	"sharedpid.example/helpers/provision"
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+	"sharedpid.example/reports/directory"
+	"sharedpid.example/reports/junit"
+	"sharedpid.example/reports/terminal"
+)
+
+// runReports is where the reports of a run go by default, in the checkout.
+const runReports = "reports/out/conformance"
+
+func runCommand() *cobra.Command {
+	var options options
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "Check the traits on a cluster, and leave reports",
+		Long: `Checks the traits of a profile on a kind cluster that is created for it and deleted afterwards, or on a
+cluster that exists, and leaves reports.
+
+Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive.`,
+		Example: `  sharedpid run --profile core
+  sharedpid run --kubeconfig FILE --context NAME --trait 'signals/*'
+  sharedpid run --runtime runc --runtime crun --known-deviations fixtures/runtimes/deviations.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := options.resolve(command); err != nil {
+				return err
+			}
+			code, err := conform(command.Context(), options, command.ErrOrStderr(), nil)
+			if err != nil {
+				return err
+			}
+			return exitWith(code)
+		},
+	}
+	options.addRun(command.Flags())
+	return command
+}
+
+// addRun registers all flags of a run.
+func (options *options) addRun(flags *pflag.FlagSet) {
+	options.addSelection(flags)
+	options.addCluster(flags)
+	options.addCreation(flags)
+	options.addRuntimes(flags)
+	options.addExisting(flags)
+	options.addRunning(flags, runReports)
+}
+
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return exit(code)
+}
+
+// conform obtains a cluster, checks the traits, leaves reports and cleans up. It returns the exit code of the run. An error
+// means that the run has none: nothing was decided, or the reports could not be written. beside is told what is learned as
+// the reports are, nil for nobody.
+func conform(ctx context.Context, options options, stderr io.Writer, beside suite.Recorder) (int, error) {
+	printer := progress.NewPrinter(stderr)
+	asked := options.suiteOptions(printer)
+	path := options.reports(runReports)
+	recorder, err := directory.OpenWith(path, asked.Run, junit.Options{File: sourceFile})
+	if err != nil {
+		return exitBadInput, err
+	}
+	asked.Recorder = both{recorder, beside}
+	run, err := checkOn(ctx, options, asked, printer, nil)
+	if written := recorder.Close(run); written != nil {
+		return exitBadInput, fmt.Errorf("the reports in %s are not those of this run: %w", path, written)
+	}
+	if err := terminal.Render(stderr, run, terminal.Colour(os.Stderr)); err != nil {
+		return exitBadInput, err
+	}
+	printer.Printf("memory of this process: at most %d MiB", run.PeakMemoryBytes>>20)
+	printer.Printf("reports: %s; open report.html there, or gate on run.json and junit.xml", path)
+	if err != nil && len(run.Results) == 0 {
+		return exitBadInput, err
+	}
+	return run.ExitCode(), nil
+}
+
+// sourceFile is where the trait of an outcome stands, for readers of JUnit that link to it.
+func sourceFile(outcome reports.Result) string { return "suites/" + outcome.Group() + ".go" }
+
+// suiteOptions are what the engine is asked for, but for the cluster.
+func (options *options) suiteOptions(printer *progress.Printer) suite.Options {
+	asked := suite.Options{
+		Traits: options.selected, Profile: options.profile, SuiteVersion: suiteVersion(), Arguments: options.given, Narrowed: options.narrowed,
+		Nodes: options.nodes, RuntimeClasses: options.runtimeClasses, KnownDeviations: options.deviations.Of,
+		Limits: options.stretched, Parallel: options.parallel, RequestsPerSecond: options.requests, Progress: printer.Printf,
+	}
+	asked.Run = suite.NewRun(asked)
+	return asked
+}
+
+// checkOn obtains the cluster, checks the traits on it, and lets go of it. adapt changes what is asked once the cluster is
+// there, nil for nothing.
+func checkOn(
+	ctx context.Context, options options, asked suite.Options, printer *progress.Printer, adapt func(*provision.Cluster, *suite.Options),
+) (reports.Run, error) {
+	start := time.Now()
+	cluster, err := provision.Obtain(ctx, options.cluster, printer)
+	phase(&asked.Run, "cluster", start)
+	if err != nil {
+		asked.Run.SetupError, asked.Run.Running = err.Error(), false
+		return asked.Run, err
+	}
+	asked.Configuration, asked.Run.Cluster = cluster.Configuration, cluster.Description
+	asked.Disposable = !cluster.Stays()
+	asked.Images = func(node corev1.Node) (map[string]string, error) { return cluster.Images(options.images.sources, node) }
+	asked.RuntimeVersion = func(ctx context.Context, target reports.Target) string {
+		return cluster.RuntimeVersions(ctx, target.Node)[target.RuntimeClass]
+	}
+	if adapt != nil {
+		adapt(cluster, &asked)
+	}
+	run, err := checkWithClasses(ctx, cluster, asked)
+	start = time.Now()
+	if left := cluster.Close(ctx); left != nil {
+		printer.Printf("warning: %v", left)
+	}
+	phase(&run, "clean-up", start)
+	return run, err
+}
+
+func checkWithClasses(ctx context.Context, cluster *provision.Cluster, asked suite.Options) (reports.Run, error) {
+	client, err := kubernetes.NewForConfig(cluster.Configuration)
+	if err == nil {
+		err = cluster.CreateRuntimeClasses(ctx, client)
+	}
+	if err != nil {
+		asked.Run.SetupError, asked.Run.Running = err.Error(), false
+		return asked.Run, err
+	}
+	return suite.Run(ctx, asked)
+}
+
+// phase adds a part of the run that began at a time and ends now. Parts of one name are one.
+func phase(run *reports.Run, name string, start time.Time) {
+	seconds := time.Since(start).Seconds()
+	for i := range run.Phases {
+		if run.Phases[i].Name == name {
+			run.Phases[i].Seconds += seconds
+			return
+		}
+	}
+	run.Phases = append(run.Phases, reports.Phase{Name: name, Start: start.UTC(), Seconds: seconds})
+}
+
+// both tells two recorders, the second of which may be nil.
+type both struct{ one, other suite.Recorder }
+
+func (both both) Record(run reports.Run) {
+	both.one.Record(run)
+	if both.other != nil {
+		both.other.Record(run)
+	}
+}
+
+func (both both) Add(result reports.Result, looks []reports.Look) error {
+	err := both.one.Add(result, looks)
+	if both.other != nil {
+		if told := both.other.Add(result, looks); err == nil {
+			err = told
+		}
+	}
+	return err
+}

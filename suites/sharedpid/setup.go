@@ -1,0 +1,40 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"sharedpid.example/helpers/progress"
+	"sharedpid.example/helpers/provision"
+)
+
+func setupCommand() *cobra.Command {
+	var options options
+	command := &cobra.Command{
+		Use:   "setup",
+		Short: "Provide what a run on a created cluster needs: a container engine, the node image, runtimes",
+		Long: `Finds a container engine (docker, podman or nerdctl), or installs podman on Debian or Ubuntu as root, and provides
+the node image: kind's own where a registry answers, otherwise one that is built from Go modules and Debian packages,
+which takes about 15 minutes on 2 cores the first time.`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := options.cluster.Validate(); err != nil {
+				return err
+			}
+			return provision.SetUp(command.Context(), options.cluster, progress.NewPrinter(command.ErrOrStderr()))
+		},
+	}
+	options.addCreation(command.Flags())
+	options.addRuntimes(command.Flags())
+	return command
+}
+
+func cleanCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "clean",
+		Short: "Delete the clusters and files that earlier runs left on this machine, and nothing else",
+		Args:  cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return provision.Clean(command.Context(), progress.NewPrinter(command.ErrOrStderr()))
+		},
+	}
+}
