@@ -1,0 +1,169 @@
+package suites
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	"sharedpid.example/fixtures/faults"
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+)
+
+// The recordings are runs on a real cluster with all that they looked at: of every fault with profile core, and of an ordinary
+// runtime with profile full. make recordings takes them from the reports of make faults and of make e2e PROFILE=full.
+var (
+	recordFaults  = flag.String("record-faults", "", "keep the run.json of make faults at this path as testdata/faults.json.gz")
+	recordHealthy = flag.String("record-healthy", "", "keep the run.json of make e2e PROFILE=full at this path as testdata/healthy.json.gz")
+)
+
+// TestRecordedFaults judges every Check again on what it saw under each faulty runtime: exactly the traits of FAULTS.md turn.
+func TestRecordedFaults(t *testing.T) {
+	judged := judgeRecording(t, "testdata/faults.json.gz", *recordFaults)
+	var ids []string
+	for _, trait := range coreTraits(t) {
+		ids = append(ids, trait.ID)
+	}
+	for _, fault := range append(faults.All(), faults.Without()) {
+		outcome := faults.OutcomeOf(fault, "", ids, judged.Results)
+		for _, surprise := range outcome.Surprises() {
+			t.Errorf("%s: %s", fault.Name, surprise)
+		}
+	}
+}
+
+// TestRecordedHealthyRuntime judges every Check of all profiles again on what it saw under a runtime without a defect.
+func TestRecordedHealthyRuntime(t *testing.T) {
+	judged := judgeRecording(t, "testdata/healthy.json.gz", *recordHealthy)
+	for _, trait := range Traits() {
+		if !slices.ContainsFunc(judged.Results, func(result reports.Result) bool { return result.Trait == trait.ID }) {
+			t.Errorf("%s is not in the recording; run: make recordings", trait.ID)
+		}
+	}
+	for _, result := range judged.Results {
+		if result.Verdict != reports.Conformant {
+			t.Errorf("%s is %s: %s", result.Trait, result.Verdict, result.Reason)
+		}
+	}
+}
+
+// judgeRecording judges a recording again, and holds it to the verdicts that the run itself came to.
+func judgeRecording(t *testing.T, path, from string) reports.Run {
+	t.Helper()
+	if from != "" {
+		keepRecording(t, path, from)
+	}
+	run := readRecording(t, path)
+	judged, err := suite.JudgeAgain(run, Traits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, result := range judged.Results {
+		if before := run.Results[i]; before.Verdict != result.Verdict || before.Kind != result.Kind {
+			t.Errorf("%s on %s was %s (%s), and is %s (%s): %s",
+				result.Trait, result.Target, before.Verdict, before.Kind, result.Verdict, result.Kind, result.Reason)
+		}
+	}
+	return judged
+}
+
+func readRecording(t *testing.T, path string) reports.Run {
+	t.Helper()
+	packed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := reports.Decode(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+// keepRecording keeps what judging needs of a run. Outputs are unpacked: packed together they take less.
+func keepRecording(t *testing.T, path, from string) {
+	t.Helper()
+	run, err := reports.Read(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.Arguments, run.SetupError, run.PeakMemoryBytes = nil, "", 0
+	for i := range run.Results {
+		result := &run.Results[i]
+		result.Evidence, result.Control, result.Diagnosis, result.Stack = nil, nil, "", ""
+		result.Statement, result.Article, result.Sources = "", "", nil
+	}
+	for i := range run.Looks {
+		run.Looks[i].Answer = unpacked(t, run.Looks[i].Answer)
+	}
+	content, err := json.Marshal(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	writer, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, packed.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unpacked returns an answer with its compressed outputs as text.
+func unpacked(t *testing.T, answer json.RawMessage) json.RawMessage {
+	t.Helper()
+	var value any
+	if len(answer) == 0 || json.Unmarshal(answer, &value) != nil {
+		return answer
+	}
+	content, err := json.Marshal(unpackedValue(value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func unpackedValue(value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			value[i] = unpackedValue(value[i])
+		}
+	case map[string]any:
+		for key := range value {
+			value[key] = unpackedValue(value[key])
+		}
+		if packed, found := value["gzip"].(string); found && len(value) == 1 {
+			var raw []byte
+			if content, err := json.Marshal(packed); err == nil && json.Unmarshal(content, &raw) == nil {
+				if reader, err := gzip.NewReader(bytes.NewReader(raw)); err == nil {
+					if text, err := io.ReadAll(reader); err == nil && utf8.Valid(text) {
+						return string(text)
+					}
+				}
+			}
+		}
+	}
+	return value
+}
