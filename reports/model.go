@@ -49,6 +49,8 @@ const (
 	Ambiguous Kind = "ambiguous"
 	// Refused means that admission, a quota, RBAC or a policy refused a request.
 	Refused Kind = "refused"
+	// Changed means that admission changed the Pod: it is another one than the trait is about.
+	Changed Kind = "changed"
 	// NotStarted means that a container or a sandbox cannot come up: image, configuration, runtime handler.
 	NotStarted Kind = "not started"
 	// Lost means that the node, the API or an answer was lost.

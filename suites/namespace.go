@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"slices"
 
@@ -388,25 +389,43 @@ func judgeParentless(judge suite.Judge, shared, unshared process.Snapshot) {
 	judge.Control.Expect(first.PPID).To(gomega.BeZero(), "process 1 has a parent")
 }
 
-// pauseNames are what runtimes call the process that holds a Pod's namespaces: Kubernetes' own pause, and
-// OpenShift's.
+// pauseNames are what runtimes call the process that holds a Pod's namespaces: Kubernetes' own pause, and OpenShift's. A name
+// is believed only where cgroups do not tell whose process 1 is.
 var pauseNames = []string{"pause", "pod"}
 
-func judgePauseIsFirst(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {
+// isPause tells whether process 1 is the Pod's pause, by what it is: it lies in the Pod's cgroup and in none of its containers'.
+// The error says why it is not, or that nobody can tell.
+func isPause(snapshot process.Snapshot) error {
 	first, found := snapshot.PID(1)
-	judge.Precondition.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+	named := found && len(first.Arguments) > 0 && slices.Contains(pauseNames, path.Base(first.Arguments[0]))
+	switch holder := snapshot.First(); {
+	case !found:
+		return suite.Undecided(reports.Precondition, "process 1 is not visible")
+	case holder == process.HolderContainer:
+		return &suite.Violation{Reason: fmt.Sprintf("process 1 is %q of container %s and not the Pod's pause", first.Arguments, snapshot.Owners[1])}
+	case holder == process.HolderForeign:
+		return &suite.Violation{Reason: fmt.Sprintf("process 1 is %q, which is not in the Pod's cgroup, and not the Pod's pause", first.Arguments)}
+	case holder == process.HolderUnknown && !named:
+		return suite.Undecided(reports.Precondition, "process 1 is %q, and cgroups do not tell whether that is the Pod's pause", first.Arguments)
+	}
+	return nil
+}
+
+func judgePauseIsFirst(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {
 	judge.Precondition.Expect(snapshot.With(startProcess...)).NotTo(gomega.BeEmpty(),
 		"the container does not see its own start process %q", startProcess)
-	judge.Claim.Expect(first.Arguments).NotTo(gomega.BeEmpty(), "process 1 has no arguments")
-	judge.Claim.Expect(pauseNames).To(gomega.ContainElement(path.Base(first.Arguments[0])),
-		"process 1 is %q and not the Pod's pause", first.Arguments)
 	judge.Claim.Expect(process.PIDs(snapshot.With(startProcess...))).NotTo(gomega.ContainElement(1),
 		"process 1 is the container's start process")
-	// A process may be called pause and hold another namespace: the look itself must be in that of process 1.
+	if err := isPause(snapshot); err != nil {
+		judge.Stop(err)
+	}
+	// A process may be the Pod's and hold another namespace: the look itself must be in that of process 1.
+	first, _ := snapshot.PID(1)
 	self, found := snapshot.PID(snapshot.Self)
 	judge.Precondition.Expect(found).To(gomega.BeTrue(), "the look does not see itself")
 	if first.Namespace != "" {
-		judge.Claim.Expect(self.Namespace).To(gomega.Equal(first.Namespace), "process 1 lives in another pid namespace than the container")
+		judge.Claim.Expect(self.Namespace).To(gomega.Equal(first.Namespace),
+			"process 1 lives in another pid namespace than the container")
 	}
 }
 

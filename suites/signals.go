@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -327,9 +326,8 @@ func signalPause(ctx context.Context, session *suite.Session) (damage string, er
 // signallable says why process 1 is sent no signals, so that what they do is not seen: what is not a Pod's pause may be
 // the node's own init. namespace/pause-is-pid-1 checks that it is pause.
 func signallable(snapshot process.Snapshot) error {
-	first, found := snapshot.PID(1)
-	if !found || len(first.Arguments) == 0 || !slices.Contains(pauseNames, path.Base(first.Arguments[0])) {
-		return suite.Undecided(reports.Precondition, "process 1 is %q and not the Pod's pause: no signal is sent to it", first.Arguments)
+	if err := isPause(snapshot); err != nil {
+		return suite.Undecided(reports.Precondition, "no signal is sent to process 1: %v", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -49,6 +50,8 @@ type Process struct {
 type Snapshot struct {
 	Self      int // the shell that looked
 	Processes []Process
+	// Owners are the containers whose the processes are, by pid, as Containers returns them; nil when nobody has asked.
+	Owners map[int]string
 }
 
 // Parse reads the output of Script. An output that was cut short is an error, never a smaller snapshot.
@@ -295,19 +298,67 @@ func (snapshot Snapshot) Containers(from string, names map[string]string) map[in
 	return owners
 }
 
-// Sandbox returns the process that holds the Pod's namespaces, which Kubernetes calls pause, by what it is and not by its name:
-// process 1 when it is no process of a container. Containers are the names of all of the Pod's containers by id. It
-// returns false when process 1 was not seen; when its cgroups name one of the containers; when it is of the container that was
-// looked from, whose mount namespace it has; and when nobody can tell, because its cgroups were not read or are those of the look
-// as well. That it is the Pod's own, and not the node's init under hostPID, is for the caller to know.
-func (snapshot Snapshot) Sandbox(containers map[string]string) (Process, bool) {
+// Holder is whose process 1 is.
+type Holder int
+
+const (
+	// HolderUnknown means that cgroups do not tell.
+	HolderUnknown Holder = iota
+	// HolderContainer means that it is of one of the Pod's containers.
+	HolderContainer
+	// HolderPod means that it is of the Pod and of none of its containers: it holds the Pod's namespaces.
+	HolderPod
+	// HolderForeign means that it is of no container and not of the Pod, such as the node's init.
+	HolderForeign
+)
+
+// First tells whose process 1 is, by what it is and not by its name. The kubelet puts all of a Pod below one cgroup: a process
+// that lies in it beside the containers is the Pod's. Owners must be known.
+func (snapshot Snapshot) First() Holder {
 	first, found := snapshot.PID(1)
-	self, looked := snapshot.PID(snapshot.Self)
-	if !found || !looked || first.Cgroups == "" || first.Cgroups == self.Cgroups || first.inMountNamespaceOf(self) ||
-		first.container(containers) != "" {
-		return Process{}, false
+	if !found {
+		return HolderUnknown
 	}
-	return first, true
+	if snapshot.Owners[1] != "" {
+		return HolderContainer
+	}
+	above := cgroupsAbove(first.Cgroups)
+	told := false
+	for _, each := range snapshot.Processes {
+		if each.PID == 1 || snapshot.Owners[each.PID] == "" || each.Cgroups == first.Cgroups {
+			continue
+		}
+		beside := cgroupsAbove(each.Cgroups)
+		if len(above) == 0 || len(beside) == 0 {
+			continue
+		}
+		told = true
+		if maps.Equal(above, beside) {
+			return HolderPod
+		}
+	}
+	if told {
+		return HolderForeign
+	}
+	return HolderUnknown
+}
+
+// cgroupsAbove returns the cgroup above that of a process, for each hierarchy of its cgroup file, see cgroups(7). The root of
+// a cgroup namespace lies in the one that the namespace's siblings call "..".
+func cgroupsAbove(cgroups string) map[string]string {
+	above := map[string]string{}
+	for line := range strings.Lines(cgroups) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		if fields[2] == "/" {
+			above[fields[1]] = "/.."
+		} else {
+			above[fields[1]] = fields[2][:max(0, strings.LastIndex(fields[2], "/"))] // not path.Dir, which would clean ".." away
+		}
+	}
+	return above
 }
 
 // cgroupsTellApart tells whether cgroups that a process has in common with the look make it one of the same container. They do

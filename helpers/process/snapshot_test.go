@@ -111,38 +111,51 @@ const (
 	mount1, mount2      = "mnt:[1]", "mnt:[2]"
 )
 
-func TestSandboxIsKnownByWhatItIs(t *testing.T) {
+func TestFirstIsKnownByWhatItIs(t *testing.T) {
 	names := map[string]string{"bbb": "nginx", "ccc": "shell", "": "not started"}
 	look := Process{PID: 40, Cgroups: own, MountNamespace: mount1}
 	for name, test := range map[string]struct {
 		first  Process // without a pid there is none
 		look   Process
-		want   bool
+		want   Holder
 		owners string // whose process 1 is
 	}{
-		"pause":                  {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: sandbox, MountNamespace: mount2}, look, true, ""},
-		"another name":           {Process{PID: 1, Arguments: []string{"/infra"}, Cgroups: sandbox}, look, true, ""},
-		"no name":                {Process{PID: 1, Cgroups: sandbox}, look, true, ""},
-		"a container's":          {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: nginx, MountNamespace: mount2}, look, false, "nginx"},
-		"unshared":               {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own, MountNamespace: mount1}, look, false, "shell"},
-		"unshared, called pause": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount1}, look, false, "shell"},
-		"unshared, in a cgroup of its own": {
-			Process{PID: 1, Arguments: []string{"/sbin/init"}, Cgroups: "0::/init.scope\n", MountNamespace: mount1}, look, false, "shell",
+		"pause":         {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: sandbox, MountNamespace: mount2}, look, HolderPod, ""},
+		"another name":  {Process{PID: 1, Arguments: []string{"/infra"}, Cgroups: sandbox}, look, HolderPod, ""},
+		"no name":       {Process{PID: 1, Cgroups: sandbox}, look, HolderPod, ""},
+		"a container's": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: nginx, MountNamespace: mount2}, look, HolderContainer, "nginx"},
+		"the node's init": {
+			Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: "0::/../../../init.scope\n", MountNamespace: mount2}, look, HolderForeign, "",
 		},
-		"cgroups that tell nothing": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount2}, look, false, ""},
-		"mount namespace unknown":   {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own}, look, false, ""},
-		"cgroups unread":            {Process{PID: 1, Arguments: []string{"/pause"}, MountNamespace: mount2}, look, false, ""},
-		"no process 1":              {Process{}, look, false, ""},
-		"the look sees not itself":  {Process{PID: 1, Cgroups: sandbox}, Process{}, false, ""},
-		"both mounts unknown":       {Process{PID: 1, Cgroups: sandbox}, Process{PID: 40, Cgroups: own}, true, ""},
+		"unshared": {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own, MountNamespace: mount1}, look, HolderContainer, "shell"},
+		"unshared, called pause": {
+			Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount1}, look, HolderContainer, "shell",
+		},
+		"unshared, in a cgroup of its own": {
+			Process{PID: 1, Arguments: []string{"/sbin/init"}, Cgroups: "0::/init.scope\n", MountNamespace: mount1}, look, HolderContainer, "shell",
+		},
+		"cgroups that tell nothing": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount2}, look, HolderUnknown, ""},
+		"mount namespace unknown":   {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own}, look, HolderUnknown, ""},
+		"cgroups unread":            {Process{PID: 1, Arguments: []string{"/pause"}, MountNamespace: mount2}, look, HolderUnknown, ""},
+		"no process 1":              {Process{}, look, HolderUnknown, ""},
+		"the look sees not itself":  {Process{PID: 1, Cgroups: sandbox}, Process{}, HolderUnknown, ""},
+		"both mounts unknown":       {Process{PID: 1, Cgroups: sandbox}, Process{PID: 40, Cgroups: own}, HolderPod, ""},
+		"version 1, without a cgroup namespace": {
+			Process{PID: 1, Cgroups: "2:pids:/kubepods/pod1/aaa\n0::/kubepods/pod1/aaa\n"},
+			Process{PID: 40, Cgroups: "2:pids:/kubepods/pod1/ccc\n0::/kubepods/pod1/ccc\n"}, HolderPod, "",
+		},
+		"version 1, another Pod's": {
+			Process{PID: 1, Cgroups: "2:pids:/kubepods/pod2/aaa\n0::/kubepods/pod2/aaa\n"},
+			Process{PID: 40, Cgroups: "2:pids:/kubepods/pod1/ccc\n0::/kubepods/pod1/ccc\n"}, HolderForeign, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			snapshot := Snapshot{Self: 40, Processes: []Process{test.first, test.look}}
-			got, found := snapshot.Sandbox(names)
-			if found != test.want || found && got.PID != 1 {
-				t.Errorf("the sandbox's process is %+v, %t; want %t", got, found, test.want)
+			snapshot.Owners = snapshot.Containers("shell", names)
+			if got := snapshot.First(); got != test.want {
+				t.Errorf("process 1 is of %d, want %d", got, test.want)
 			}
-			if owner := snapshot.Containers("shell", names)[1]; owner != test.owners {
+			if owner := snapshot.Owners[1]; owner != test.owners {
 				t.Errorf("process 1 is of %q, want %q", owner, test.owners)
 			}
 		})
@@ -167,8 +180,8 @@ func TestARecordingWithoutCgroupsTellsNothingOfTheSandbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first, found := snapshot.Sandbox(nil); found {
-		t.Errorf("the sandbox's process is %+v", first)
+	if snapshot.Owners = snapshot.Containers("shell", nil); snapshot.First() != HolderUnknown {
+		t.Errorf("process 1 is of %d", snapshot.First())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,7 +41,10 @@ func (session *Session) TryCreate(ctx context.Context, title, level string, trie
 		}
 		adapted := tried.DeepCopy()
 		adapted.Namespace = name
-		_, answer = session.run.client.CoreV1().Pods(name).Create(ctx, adapted, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		stored, answer := session.run.client.CoreV1().Pods(name).Create(ctx, adapted, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if answer == nil {
+			return nil, unchanged(title, adapted.Spec, stored.Spec)
+		}
 		return answer, nil
 	})
 }
@@ -58,12 +62,25 @@ func (session *Session) TryUpdate(ctx context.Context, title string, fixture Fix
 				return false, err
 			}
 			change(status)
-			_, answer = session.run.client.CoreV1().Pods(status.Namespace).Update(ctx, status,
+			var stored *corev1.Pod
+			stored, answer = session.run.client.CoreV1().Pods(status.Namespace).Update(ctx, status,
 				metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+			if answer == nil {
+				return true, unchanged(title, status.Spec, stored.Spec)
+			}
 			return !apierrors.IsConflict(answer), nil // the kubelet wrote in between
 		})
 		return answer, err
 	})
+}
+
+// unchanged says that admission changed what was tried, so that the API's validation has judged something else; nil when
+// it did not.
+func unchanged(title string, sent, stored corev1.PodSpec) error {
+	if changed := changes(sent, stored); len(changed) > 0 {
+		return Undecided(reports.Changed, "%s: admission changed the Pod: %s", title, strings.Join(changed, "; "))
+	}
+	return nil
 }
 
 // try keeps what the API said, and records it. The request returns the API's answer, and why it was not asked.

@@ -63,6 +63,10 @@ var kindExplanations = map[reports.Kind]Cause{
 		Cause:    "processes of other Pods are visible, among which the Pod's own cannot be told",
 		NextStep: "look at namespace/not-the-node and namespace/pods-apart",
 	},
+	reports.Changed: {
+		Cause:    "an admission plugin, a webhook or a policy of the cluster changes the suite's Pods",
+		NextStep: "exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid; admission/kept-as-sent says what is changed",
+	},
 	reports.NotStarted: {
 		Cause:    "a Pod of the trait could not start",
 		NextStep: "look at the diagnosis below",

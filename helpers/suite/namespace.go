@@ -56,9 +56,10 @@ type namespace struct {
 
 // creation is a Pod that was asked for.
 type creation struct {
-	done chan struct{}
-	pod  *pod.Pod
-	err  error
+	done    chan struct{}
+	pod     *pod.Pod
+	changed []string // how the stored Pod differs from the one that was sent
+	err     error
 }
 
 // newNamespace makes the run's namespace and watches it until ctx ends. What it returns with an error can be removed.
@@ -135,10 +136,10 @@ func (namespace *namespace) once(ctx context.Context, name string, create func(c
 	}
 }
 
-// start begins to create a fixture on a target unless that was begun before, and returns how to wait for its Pod.
+// start begins to create a fixture on a target unless that was begun before, and returns how to wait for its creation.
 // The creation goes on when the first who asked gives up: it ends with the run. Pods come up in the order in which they
 // were asked for.
-func (namespace *namespace) start(fixture Fixture, target *target) func(context.Context) (*pod.Pod, error) {
+func (namespace *namespace) start(fixture Fixture, target *target) func(context.Context) (*creation, error) {
 	name := fixture.Name + target.suffix
 	namespace.mutex.Lock()
 	asked, found := namespace.created[name]
@@ -156,7 +157,7 @@ func (namespace *namespace) start(fixture Fixture, target *target) func(context.
 				asked.err = context.Cause(namespace.ctx)
 				return
 			}
-			if asked.pod, asked.err = namespace.createFixture(namespace.ctx, fixture, target); asked.err != nil {
+			if asked.pod, asked.changed, asked.err = namespace.createFixture(namespace.ctx, fixture, target); asked.err != nil {
 				namespace.starting.Release(1)
 				return
 			}
@@ -168,23 +169,24 @@ func (namespace *namespace) start(fixture Fixture, target *target) func(context.
 		}()
 	}
 	namespace.mutex.Unlock()
-	return func(ctx context.Context) (*pod.Pod, error) {
+	return func(ctx context.Context) (*creation, error) {
 		select {
 		case <-asked.done:
-			return asked.pod, asked.err
+			return asked, asked.err
 		case <-ctx.Done():
 			return nil, fmt.Errorf("the creation of Pod %s: %w", name, context.Cause(ctx))
 		}
 	}
 }
 
-// createFixture creates all objects of a fixture.
-func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, target *target) (*pod.Pod, error) {
+// createFixture creates all objects of a fixture, and returns its Pod with how admission changed it.
+func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, target *target) (*pod.Pod, []string, error) {
 	objects, err := fixture.Objects()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var created *pod.Pod
+	var sent, stored corev1.PodSpec
 	for _, object := range objects {
 		switch object := object.(type) {
 		case *corev1.Secret:
@@ -198,28 +200,33 @@ func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, 
 				return err
 			})
 		case *corev1.Pod:
-			created, err = namespace.client.Create(ctx, namespace.watch, namespace.adapt(object, fixture, target))
+			adapted := namespace.adapt(object, fixture, target)
+			if created, err = namespace.client.Create(ctx, namespace.watch, adapted); err == nil {
+				sent, stored = adapted.Spec, created.Created().Spec
+			}
 		case *appsv1.Deployment:
 			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
 			if _, err = namespace.client.AppsV1().Deployments(namespace.name).Create(ctx, object, metav1.CreateOptions{}); err == nil {
-				created, err = namespace.podOf(ctx, object.Name)
+				sent = object.Spec.Template.Spec
+				created, stored, err = namespace.podOf(ctx, object.Name)
 			}
 		case *appsv1.DaemonSet:
 			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
 			if _, err = namespace.client.AppsV1().DaemonSets(namespace.name).Create(ctx, object, metav1.CreateOptions{}); err == nil {
-				created, err = namespace.podOf(ctx, object.Name)
+				sent = object.Spec.Template.Spec
+				created, stored, err = namespace.podOf(ctx, object.Name)
 			}
 		default:
 			err = fmt.Errorf("fixture %s: a %T is not expected", fixture.Name, object)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if created == nil {
-		return nil, fmt.Errorf("fixture %s has no Pod", fixture.Name)
+		return nil, nil, fmt.Errorf("fixture %s has no Pod", fixture.Name)
 	}
-	return created, nil
+	return created, changes(sent, stored), nil
 }
 
 // begun tells whether a Pod no longer costs what its start does.
@@ -274,25 +281,25 @@ func (namespace *namespace) adaptController(
 	template.ObjectMeta, template.Spec = changed.ObjectMeta, changed.Spec
 }
 
-// podOf waits for the Pod that a controller makes.
-func (namespace *namespace) podOf(ctx context.Context, controller string) (*pod.Pod, error) {
+// podOf waits for the Pod that a controller makes, and returns it with what the API stored.
+func (namespace *namespace) podOf(ctx context.Context, controller string) (*pod.Pod, corev1.PodSpec, error) {
 	selector := metav1.ListOptions{LabelSelector: fixtureLabel + "=" + controller}
-	var name string
+	var made corev1.Pod
 	err := wait.PollUntilContextTimeout(ctx, shortestPause, namespace.limits.Settling, true, func(ctx context.Context) (bool, error) {
 		pods, err := namespace.client.CoreV1().Pods(namespace.name).List(ctx, selector)
 		if err != nil || len(pods.Items) == 0 {
 			return false, err
 		}
-		name = pods.Items[0].Name
+		made = pods.Items[0]
 		return true, nil
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return nil, Undecided(reports.OutOfTime, "the controller %s made no Pod within %s", controller, namespace.limits.Settling)
+		return nil, made.Spec, Undecided(reports.OutOfTime, "the controller %s made no Pod within %s", controller, namespace.limits.Settling)
 	}
 	if err != nil {
-		return nil, err
+		return nil, made.Spec, err
 	}
-	return namespace.client.Open(namespace.watch, namespace.name, name), nil
+	return namespace.client.Open(namespace.watch, namespace.name, made.Name), made.Spec, nil
 }
 
 // image returns the run's reference of a test image by the name that manifests call it.

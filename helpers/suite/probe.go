@@ -129,3 +129,35 @@ func seal(ctx context.Context, session *Session, needs []Need) {
 		cell.turn <- struct{}{}
 	}
 }
+
+// ask tells why the platform cannot have the requirement, empty when it can.
+func (requirement Requirement) ask(ctx context.Context, session *Session) (string, error) {
+	name := "requirement " + requirement.Name
+	return shared(ctx, session, name, time.Time{}, func(session *Session) (string, error) { return requirement.Missing(ctx, session) })
+}
+
+// known is ask where another trait has asked before, and nothing otherwise.
+func (requirement Requirement) known(ctx context.Context, session *Session) (missing string, known bool) {
+	name := "requirement " + requirement.Name
+	if session.replay != nil {
+		left := session.replay.looks[session.by]
+		if session.asked >= len(left) || left[session.asked].Question != "probe "+name || session.asked > 0 {
+			return "", false
+		}
+	} else if !session.target.cell(name).made() {
+		return "", false
+	}
+	missing, err := requirement.ask(ctx, session)
+	return missing, err == nil
+}
+
+// made tells whether the cell has a value, without waiting for whoever makes one.
+func (cell *cell) made() bool {
+	select {
+	case <-cell.turn:
+		defer func() { cell.turn <- struct{}{} }()
+		return cell.kept != nil
+	default:
+		return false
+	}
+}

@@ -21,21 +21,15 @@ func (session *Session) ProcessesNow(ctx context.Context, fixture Fixture, conta
 	return session.processes(ctx, fixture, container, title, time.Now())
 }
 
-// seen is a snapshot with the containers whose its processes are, as far as cgroups tell.
-type seen struct {
-	process.Snapshot
-	owners map[int]string
-}
-
 func (session *Session) processes(
 	ctx context.Context, fixture Fixture, container, title string, after time.Time,
 ) (process.Snapshot, error) {
-	look := func(session *Session) (seen, error) { return session.snapshot(ctx, fixture, container) }
-	var looked seen
+	look := func(session *Session) (process.Snapshot, error) { return session.snapshot(ctx, fixture, container) }
+	var looked process.Snapshot
 	var err error
 	if fixture.Stable {
 		name := "processes seen from " + session.where(fixture, container)
-		looked, err = shared(ctx, session, name, after, func(session *Session) (seen, error) {
+		looked, err = shared(ctx, session, name, after, func(session *Session) (process.Snapshot, error) {
 			return session.settledSnapshot(ctx, fixture, container)
 		})
 	} else {
@@ -47,7 +41,7 @@ func (session *Session) processes(
 	session.Record(fixture, reports.Evidence{
 		Title: title, Where: session.where(fixture, container), Command: "ps", Processes: rows(looked),
 	})
-	return looked.Snapshot, nil
+	return looked, nil
 }
 
 // keptSnapshot is the answer to a look at all processes.
@@ -58,7 +52,7 @@ type keptSnapshot struct {
 }
 
 // snapshot looks at all processes from inside a container.
-func (session *Session) snapshot(ctx context.Context, fixture Fixture, container string) (seen, error) {
+func (session *Session) snapshot(ctx context.Context, fixture Fixture, container string) (process.Snapshot, error) {
 	kept, err := ask(session, "processes seen from "+session.where(fixture, container), func() (keptSnapshot, error) {
 		running, err := session.pod(ctx, fixture, container)
 		if err != nil {
@@ -71,33 +65,34 @@ func (session *Session) snapshot(ctx context.Context, fixture Fixture, container
 		return keptSnapshot{keptOutput(results[0].Output), running.ContainerIDs()}, nil
 	})
 	if err != nil {
-		return seen{}, err
+		return process.Snapshot{}, err
 	}
 	snapshot, err := process.Parse(string(kept.Output))
 	if err != nil {
-		return seen{}, Undecided(reports.Lost, "container %s: %v", container, err)
+		return process.Snapshot{}, Undecided(reports.Lost, "container %s: %v", container, err)
 	}
-	return seen{snapshot, snapshot.Containers(container, kept.Containers)}, nil
+	snapshot.Owners = snapshot.Containers(container, kept.Containers)
+	return snapshot, nil
 }
 
 // settledSnapshot looks once all containers of the Pod run, and again while a process is still on its way to its last
 // execve(2) or has not started all that it starts. A Pod that does not settle in time cannot be judged.
-func (session *Session) settledSnapshot(ctx context.Context, fixture Fixture, container string) (seen, error) {
+func (session *Session) settledSnapshot(ctx context.Context, fixture Fixture, container string) (process.Snapshot, error) {
 	status, err := session.Status(ctx, fixture)
 	if err != nil {
-		return seen{}, err
+		return process.Snapshot{}, err
 	}
 	var names []string
 	for _, each := range status.Spec.Containers {
 		names = append(names, each.Name)
 	}
 	if err := session.Running(ctx, fixture, names...); err != nil {
-		return seen{}, err
+		return process.Snapshot{}, err
 	}
-	var looked seen
+	var looked process.Snapshot
 	settled, err := session.Until(ctx, session.limits.Appearance, func() (bool, error) {
 		looked, err = session.snapshot(ctx, fixture, container)
-		return err == nil && !starting(looked.Snapshot) && (fixture.Settled == nil || fixture.Settled(looked.Snapshot)), err
+		return err == nil && !starting(looked) && (fixture.Settled == nil || fixture.Settled(looked)), err
 	})
 	if err == nil && !settled {
 		err = Undecided(reports.OutOfTime, "the processes of Pod %s did not settle within %s", fixture.Name, session.limits.Appearance)
@@ -206,13 +201,13 @@ func (session *Session) absent(ctx context.Context, fixture Fixture, from, title
 }
 
 // rows are a snapshot's processes for a reader: without the look's own, and with the containers whose they are.
-func rows(looked seen) []reports.Process {
+func rows(looked process.Snapshot) []reports.Process {
 	var listed []reports.Process
 	for _, each := range looked.WithoutLook() {
 		row := reports.Process{
-			PID: each.PID, PPID: each.PPID, UID: each.UID, State: each.State, Container: looked.owners[each.PID], Arguments: each.Arguments,
+			PID: each.PID, PPID: each.PPID, UID: each.UID, State: each.State, Container: looked.Owners[each.PID], Arguments: each.Arguments,
 		}
-		if row.Container == "" && row.PID == 1 {
+		if row.PID == 1 && looked.First() == process.HolderPod {
 			row.Container = "pause"
 		}
 		if row.Arguments == nil {

@@ -272,7 +272,22 @@ func check(ctx context.Context, trait Trait, session *Session, judge Judge) erro
 			return &Unsupported{missing}
 		}
 	}
-	return trait.Check(ctx, session, judge)
+	for _, requirement := range trait.WhenNotStarted {
+		if missing, known := requirement.known(ctx, session); known && missing != "" {
+			return &Unsupported{missing}
+		}
+	}
+	err := trait.Check(ctx, session, judge)
+	if outcome := outcomeOf(err); outcome.Kind != reports.NotStarted {
+		return err
+	}
+	for _, requirement := range trait.WhenNotStarted {
+		// What cannot be told now leaves the trait as it is: not started.
+		if missing, asked := requirement.ask(ctx, session); asked == nil && missing != "" {
+			return &Unsupported{missing}
+		}
+	}
+	return err
 }
 
 func needNames(trait Trait) map[string]bool {

@@ -338,10 +338,12 @@ func TestWhatAFailureIsDiagnosedWith(t *testing.T) {
 			if asked.Name == "refused" {
 				return apierrors.NewForbidden(podResource.GroupResource(), "refused", errors.New("exceeded quota"))
 			}
-			asked.Spec.Containers = append(asked.Spec.Containers, corev1.Container{Name: "injected"})
+			if asked.Name == "changed" {
+				asked.Spec.Containers = append(asked.Spec.Containers, corev1.Container{Name: "injected"})
+			}
 			return nil
 		}
-		fixture, refused := newFixture("pair", "one"), newFixture("refused", "one")
+		fixture, refused, changed := newFixture("pair", "one"), newFixture("refused", "one"), newFixture("changed", "one")
 		wrong := newTrait("group/wrong", func(ctx context.Context, session *Session, _ Judge) error {
 			if err := session.Running(ctx, fixture, "one"); err != nil {
 				return err
@@ -350,9 +352,12 @@ func TestWhatAFailureIsDiagnosedWith(t *testing.T) {
 		}, fixture)
 		wrong.Causes = []Cause{{Words: "wrong", Cause: "a defect", NextStep: "mend it"}}
 		results := cluster.Check(t, wrong, newTrait("group/good", runs(fixture, "one"), fixture),
-			newTrait("group/refused", runs(refused, "one"), refused))
-		if diagnosis := results["group/wrong"].Diagnosis; !strings.Contains(diagnosis, "logs of one:\nfake logs") ||
-			!strings.Contains(diagnosis, "container injected is not the suite's") {
+			newTrait("group/refused", runs(refused, "one"), refused), newTrait("group/changed", runs(changed, "one"), changed))
+		if diagnosis := results["group/wrong"].Diagnosis; !strings.Contains(diagnosis, "logs of one:\nfake logs") {
+			t.Errorf("diagnosis is %q", diagnosis)
+		}
+		expectVerdict(t, results["group/changed"], reports.Inconclusive, reports.Changed, "injected")
+		if diagnosis := results["group/changed"].Diagnosis; !strings.Contains(diagnosis, "container injected is not the suite's") {
 			t.Errorf("diagnosis is %q", diagnosis)
 		}
 		if results["group/good"].Diagnosis != "" || results["group/wrong"].Cause != "a defect" ||

@@ -143,7 +143,7 @@ func (run *run) describe(ctx context.Context, target *target) {
 	if err != nil {
 		return
 	}
-	facts, err := created.ExecAnywhere(ctx, run.options.Limits.Start, run.options.Limits.Exec,
+	facts, err := created.pod.ExecAnywhere(ctx, run.options.Limits.Start, run.options.Limits.Exec,
 		"stat -f -c %t /sys/fs/cgroup", "cat /proc/sys/kernel/osrelease")
 	if err != nil {
 		return

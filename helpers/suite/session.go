@@ -79,13 +79,31 @@ func (session *Session) where(fixture Fixture, container string) string {
 	return fixture.Name + session.target.suffix + "/" + container
 }
 
-// pod returns the fixture's Pod once the named containers run; without names whatever its state.
+// pod returns the fixture's Pod once the named containers run; without names whatever its state. A Pod that admission changed
+// is not the one that traits are about.
 func (session *Session) pod(ctx context.Context, fixture Fixture, containers ...string) (*pod.Pod, error) {
 	created, err := session.run.namespace.start(fixture, session.target)(ctx)
-	if err != nil || len(containers) == 0 {
-		return created, err // it may be gone: that is what some wait for
+	if err != nil {
+		return nil, err
 	}
-	return created, created.WaitRunning(ctx, session.limits.Start, containers...)
+	if len(created.changed) > 0 {
+		return nil, Undecided(reports.Changed, "admission changed Pod %s: %s", created.pod.Name, strings.Join(created.changed, "; "))
+	}
+	if len(containers) == 0 {
+		return created.pod, nil // it may be gone: that is what some wait for
+	}
+	return created.pod, created.pod.WaitRunning(ctx, session.limits.Start, containers...)
+}
+
+// Changes returns how admission changed the fixture's Pod, in what traits judge; empty when the API stored it as it was sent.
+func (session *Session) Changes(ctx context.Context, fixture Fixture) ([]string, error) {
+	return ask(session, "changes of "+session.where(fixture, ""), func() ([]string, error) {
+		created, err := session.run.namespace.start(fixture, session.target)(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return created.changed, nil
+	})
 }
 
 // Running waits until the named containers of the fixture run.

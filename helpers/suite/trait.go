@@ -37,6 +37,9 @@ type Trait struct {
 	Sources    []string // what the statement follows from: KEP, man page, specification
 	// Requires is what the platform must support. The engine asks for it before it creates the trait's fixtures.
 	Requires []Requirement
+	// WhenNotStarted is asked when a Pod of the trait cannot start: what the platform may be unable to do. Once it is known to
+	// be missing on a target, further traits that name it are unsupported at once.
+	WhenNotStarted []Requirement
 	// Fixtures are the Pods that Check itself looks at. They are created ahead.
 	Fixtures []Fixture
 	// Needs are the probes that Check rests on, each a *Probe.

@@ -1,0 +1,148 @@
+package suite
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+)
+
+// changes says how a Pod that the API stored differs from the one that was sent, in what traits judge: who shares what with
+// whom, who runs as whom with which capabilities, which containers there are and what they run. Empty when it does not. What
+// the API fills in where nothing was said, and what no trait judges, such as labels, tolerations and resources, does not count.
+func changes(sent, stored corev1.PodSpec) []string {
+	var found []string
+	differ := func(field string, sent, stored any) {
+		if !equality.Semantic.DeepEqual(sent, stored) {
+			found = append(found, fmt.Sprintf("%s was sent as %s and is %s", field, said(sent), said(stored)))
+		}
+	}
+	differ("spec.shareProcessNamespace", sent.ShareProcessNamespace, stored.ShareProcessNamespace)
+	differ("spec.hostPID", sent.HostPID, stored.HostPID)
+	differ("spec.hostIPC", sent.HostIPC, stored.HostIPC)
+	differ("spec.hostNetwork", sent.HostNetwork, stored.HostNetwork)
+	differ("spec.hostUsers", sent.HostUsers, stored.HostUsers)
+	differ("spec.runtimeClassName", sent.RuntimeClassName, stored.RuntimeClassName)
+	differ("spec.securityContext of users", podUsers(sent.SecurityContext), podUsers(stored.SecurityContext))
+	if sent.RestartPolicy != "" {
+		differ("spec.restartPolicy", sent.RestartPolicy, stored.RestartPolicy)
+	}
+	found = append(found, changedContainers("spec.initContainers", sent.InitContainers, stored.InitContainers)...)
+	return append(found, changedContainers("spec.containers", sent.Containers, stored.Containers)...)
+}
+
+// said is a value for people: what a pointer points to, and unset for none.
+func said(value any) string {
+	switch value := value.(type) {
+	case *bool:
+		if value != nil {
+			return fmt.Sprint(*value)
+		}
+	case *string:
+		if value != nil {
+			return fmt.Sprintf("%q", *value)
+		}
+	case string, bool:
+		return fmt.Sprintf("%v", value)
+	default:
+		return fmt.Sprintf("%v", value)
+	}
+	return "unset"
+}
+
+// users are what of a security context says as whom processes run, and with which rights. Unset is empty.
+type users struct {
+	User, Group, NonRoot, Privileged, Escalation, ReadOnlyRoot string
+	Added, Dropped, Groups                                     []string
+}
+
+func podUsers(context *corev1.PodSecurityContext) users {
+	if context == nil {
+		return users{}
+	}
+	found := users{User: number(context.RunAsUser), Group: number(context.RunAsGroup), NonRoot: truth(context.RunAsNonRoot)}
+	for _, group := range context.SupplementalGroups {
+		found.Groups = append(found.Groups, fmt.Sprint(group))
+	}
+	return found
+}
+
+func containerUsers(context *corev1.SecurityContext) users {
+	if context == nil {
+		return users{}
+	}
+	found := users{
+		User: number(context.RunAsUser), Group: number(context.RunAsGroup), NonRoot: truth(context.RunAsNonRoot),
+		Privileged: truth(context.Privileged), Escalation: truth(context.AllowPrivilegeEscalation),
+		ReadOnlyRoot: truth(context.ReadOnlyRootFilesystem),
+	}
+	if context.Capabilities != nil {
+		found.Added, found.Dropped = capabilities(context.Capabilities.Add), capabilities(context.Capabilities.Drop)
+	}
+	return found
+}
+
+func capabilities(all []corev1.Capability) []string {
+	var names []string
+	for _, each := range all {
+		names = append(names, string(each))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func number(value *int64) string {
+	if value == nil {
+		return ""
+	}
+	return fmt.Sprint(*value)
+}
+
+func truth(value *bool) string {
+	if value == nil {
+		return ""
+	}
+	return fmt.Sprint(*value)
+}
+
+// changedContainers compares the containers of a list: which there are, and what of each traits judge.
+func changedContainers(list string, sent, stored []corev1.Container) []string {
+	if names, now := containerNames(sent), containerNames(stored); !slices.Equal(names, now) {
+		return []string{fmt.Sprintf("%s were sent as %q and are %q", list, names, now)}
+	}
+	var found []string
+	for i, container := range sent {
+		now := stored[i]
+		for _, field := range []struct {
+			name         string
+			sent, stored any
+		}{
+			{"image", container.Image, now.Image}, {"command", container.Command, now.Command}, {"args", container.Args, now.Args},
+			{"securityContext of users", containerUsers(container.SecurityContext), containerUsers(now.SecurityContext)},
+			{"restartPolicy", container.RestartPolicy, now.RestartPolicy},
+		} {
+			if !equality.Semantic.DeepEqual(field.sent, field.stored) {
+				found = append(found, fmt.Sprintf("%s of container %s was sent as %v and is %v", field.name, container.Name, field.sent, field.stored))
+			}
+		}
+		// The API fills in fields of these, and admission may add a volume or a variable that nobody judges.
+		for _, field := range []struct {
+			name         string
+			sent, stored any
+		}{{"lifecycle", container.Lifecycle, now.Lifecycle}, {"livenessProbe", container.LivenessProbe, now.LivenessProbe}} {
+			if !equality.Semantic.DeepDerivative(field.sent, field.stored) {
+				found = append(found, fmt.Sprintf("%s of container %s was changed", field.name, container.Name))
+			}
+		}
+	}
+	return found
+}
+
+func containerNames(containers []corev1.Container) []string {
+	names := []string{}
+	for _, each := range containers {
+		names = append(names, each.Name)
+	}
+	return names
+}

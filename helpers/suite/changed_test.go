@@ -1,0 +1,66 @@
+package suite
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// sentSpec is a Pod's specification as a manifest has it.
+func sentSpec() corev1.PodSpec {
+	share, user := true, int64(1000)
+	return corev1.PodSpec{
+		ShareProcessNamespace: &share,
+		Containers: []corev1.Container{
+			{Name: "one", Image: "image", Command: []string{"sleep", "1"}},
+			{Name: "two", Image: "image", SecurityContext: &corev1.SecurityContext{
+				RunAsUser: &user, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"KILL"}},
+			}},
+		},
+	}
+}
+
+func TestChanges(t *testing.T) {
+	off, yes, user := false, true, int64(2000)
+	for name, test := range map[string]struct {
+		change func(*corev1.PodSpec)
+		words  string // of the one change, empty for none
+	}{
+		"as it was sent": {func(*corev1.PodSpec) {}, ""},
+		// What the API fills in, and what nobody judges.
+		"defaults": {func(spec *corev1.PodSpec) {
+			spec.RestartPolicy, spec.SecurityContext = corev1.RestartPolicyAlways, &corev1.PodSecurityContext{}
+			spec.Containers[0].ImagePullPolicy = corev1.PullIfNotPresent
+			spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+			spec.Volumes = []corev1.Volume{{Name: "token"}}
+		}, ""},
+		"the field is off":      {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = &off }, "shareProcessNamespace was sent as true and is false"},
+		"the field is gone":     {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = nil }, "shareProcessNamespace was sent as true and is unset"},
+		"hostPID":               {func(spec *corev1.PodSpec) { spec.HostPID = true }, "hostPID was sent as false and is true"},
+		"hostUsers":             {func(spec *corev1.PodSpec) { spec.HostUsers = &off }, "hostUsers was sent as unset and is false"},
+		"a RuntimeClass":        {func(spec *corev1.PodSpec) { class := "kata"; spec.RuntimeClassName = &class }, `was sent as unset and is "kata"`},
+		"a user of the Pod":     {func(spec *corev1.PodSpec) { spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user} }, "2000"},
+		"an injected container": {func(spec *corev1.PodSpec) { spec.Containers = append(spec.Containers, corev1.Container{Name: "proxy"}) }, "proxy"},
+		"an injected init container": {func(spec *corev1.PodSpec) {
+			spec.InitContainers = []corev1.Container{{Name: "proxy"}}
+		}, "initContainers"},
+		"another image":        {func(spec *corev1.PodSpec) { spec.Containers[0].Image = "mirror/image" }, "image of container one"},
+		"another command":      {func(spec *corev1.PodSpec) { spec.Containers[0].Command = []string{"wrap", "sleep"} }, "command of container one"},
+		"another user":         {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.RunAsUser = &user }, "container two"},
+		"a capability is gone": {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.Capabilities.Add = nil }, "container two"},
+		"privileged": {func(spec *corev1.PodSpec) {
+			spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
+		}, "container one"},
+	} {
+		stored := sentSpec()
+		test.change(&stored)
+		got := changes(sentSpec(), stored)
+		switch {
+		case test.words == "" && len(got) > 0:
+			t.Errorf("%s: %q", name, got)
+		case test.words != "" && (len(got) != 1 || !strings.Contains(got[0], test.words)):
+			t.Errorf("%s: %q, want one that says %q", name, got, test.words)
+		}
+	}
+}
