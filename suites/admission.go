@@ -19,6 +19,29 @@ const validationSource = "https://github.com/kubernetes/kubernetes/blob/v1.37.2/
 
 var admissionTraits = []suite.Trait{
 	{
+		ID: "admission/kept-as-sent",
+		Statement: "The API MUST store Pods that share as they were sent: the field, users, capabilities, containers, images and " +
+			"RuntimeClass.",
+		Profile:  suite.Core,
+		Article:  "Where admission changes Pods, what was tried is not what was asked for: every trait on such a Pod is inconclusive.",
+		Sources:  []string{"https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/", kep},
+		Fixtures: []suite.Fixture{articleFixture, siblingsFixture, fileModesFixture, pairFixture},
+		Causes: []suite.Cause{{
+			Cause:    "a mutating webhook or policy of the cluster changes Pods",
+			NextStep: "look at kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies; exempt the run's namespaces",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			for _, fixture := range []suite.Fixture{articleFixture, siblingsFixture, fileModesFixture, pairFixture} {
+				changed, err := session.Changes(ctx, fixture)
+				if err != nil {
+					return err
+				}
+				judge.Claim.Expect(changed).To(gomega.BeEmpty(), "Pod %s: %s", fixture.Name, strings.Join(changed, "; "))
+			}
+			return nil
+		},
+	},
+	{
 		ID: "admission/host-pid-excluded",
 		Statement: "The API MUST reject a Pod that asks for the node's process namespace and a shared one, and MUST accept hostPID with the " +
 			"field set to false.",

@@ -3,6 +3,7 @@ package suites
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/onsi/gomega"
@@ -153,10 +154,17 @@ func endedOrRunning(ctx context.Context, session *suite.Session, fixture suite.F
 		return status != nil && (pod.Container(status, container).RestartCount > 0 || ended(status, container) != nil)
 	}
 	last, reached, err := session.WaitTolerant(ctx, fixture, "container "+container+" to end or to stay", limit, hasEnded)
-	if err == nil && !reached && pod.Container(last, container).State.Running == nil {
-		err = suite.Undecided(reports.OutOfTime, "container %s has neither run nor ended within %s", container, limit)
+	if err != nil {
+		return last, err
 	}
-	return last, err
+	if !reached && pod.Container(last, container).State.Running == nil {
+		return last, suite.Undecided(reports.OutOfTime, "container %s has neither run nor ended within %s", container, limit)
+	}
+	// The runtime's own failure to start a container has an exit code as well, and is none of the container's.
+	if state := ended(last, container); state != nil && slices.Contains([]string{"StartError", "ContainerCannotRun"}, state.Reason) {
+		return last, suite.Undecided(reports.NotStarted, "container %s did not start: %s: %s", container, state.Reason, state.Message)
+	}
+	return last, nil
 }
 
 // ended is how a container last ended, nil when it never did.
@@ -229,9 +237,6 @@ func systemdRefusal(ctx context.Context, session *suite.Session) (refusal, error
 	}
 	seen := refusal{exitCode: -1}
 	if state := ended(last, "systemd"); state != nil {
-		if state.StartedAt.IsZero() || state.Reason == "StartError" || state.Reason == "ContainerCannotRun" {
-			return refusal{}, suite.Undecided(reports.NotStarted, "the systemd container did not start: %s: %s", state.Reason, state.Message)
-		}
 		seen.exitCode = state.ExitCode
 		// That it is restarted is a part of the statement, and takes the kubelet a moment.
 		if last, _, err = session.WaitTolerant(ctx, systemdFixture, "systemd to be restarted", session.Limits().Settling,

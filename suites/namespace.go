@@ -60,6 +60,18 @@ var namespaceTraits = []suite.Trait{
 		},
 	},
 	{
+		ID:        startTrait,
+		Statement: "The containers of a Pod that shares MUST start where those of the same Pod without the field do.",
+		Profile:   suite.Core,
+		Sources:   []string{kep, criSource},
+		Fixtures:  []suite.Fixture{pairFixture, pairUnsharedFixture},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime, or its policy, refuses containers that join the Pod's PID namespace",
+			NextStep: "look at the runtime's own words, and at its policy: a generated one may fix what the Pod's namespaces are",
+		}},
+		Check: checkStart,
+	},
+	{
 		ID:        "namespace/one-namespace",
 		Statement: "All containers of the Pod MUST be in one process namespace.",
 		Profile:   suite.Core,

@@ -10,9 +10,10 @@ import (
 )
 
 var (
-	pairFixture       = suite.Fixture{Name: "pair", Objects: manifest("pair.yaml"), Stable: true}
-	deploymentFixture = suite.Fixture{Name: "deployment", Objects: manifest("deployment.yaml"), Stable: true}
-	daemonSetFixture  = suite.Fixture{Name: "daemonset", Objects: manifest("daemonset.yaml"), Stable: true}
+	pairFixture         = suite.Fixture{Name: "pair", Objects: manifest("pair.yaml"), Stable: true}
+	pairUnsharedFixture = suite.Fixture{Name: "pair-unshared", Objects: manifest("pair.yaml"), Unshared: true, Stable: true}
+	deploymentFixture   = suite.Fixture{Name: "deployment", Objects: manifest("deployment.yaml"), Stable: true}
+	daemonSetFixture    = suite.Fixture{Name: "daemonset", Objects: manifest("daemonset.yaml"), Stable: true}
 )
 
 // The start processes of these Pods.

@@ -16,6 +16,11 @@ import (
 func Traits() []suite.Trait {
 	all := slices.Concat(namespaceTraits, visibilityTraits, signalTraits, filesystemTraits, credentialTraits, lifecycleTraits,
 		initTraits, joinerTraits, admissionTraits, nodeTraits)
+	for i := range all {
+		if all[i].ID != startTrait && all[i].Group() != "admission" {
+			all[i].WhenNotStarted = append(all[i].WhenNotStarted, joining)
+		}
+	}
 	slices.SortFunc(all, func(a, b suite.Trait) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }

@@ -126,17 +126,23 @@ func changedContainers(list string, sent, stored []corev1.Container) []string {
 				found = append(found, fmt.Sprintf("%s of container %s was sent as %v and is %v", field.name, container.Name, field.sent, field.stored))
 			}
 		}
-		// The API fills in fields of these, and admission may add a volume or a variable that nobody judges.
-		for _, field := range []struct {
-			name         string
-			sent, stored any
-		}{{"lifecycle", container.Lifecycle, now.Lifecycle}, {"livenessProbe", container.LivenessProbe, now.LivenessProbe}} {
-			if !equality.Semantic.DeepDerivative(field.sent, field.stored) {
-				found = append(found, fmt.Sprintf("%s of container %s was changed", field.name, container.Name))
-			}
+		// The API fills in numbers of a probe: what it runs is what counts.
+		if !equality.Semantic.DeepEqual(container.Lifecycle, now.Lifecycle) {
+			found = append(found, fmt.Sprintf("lifecycle of container %s was changed", container.Name))
+		}
+		if !equality.Semantic.DeepEqual(handler(container.LivenessProbe), handler(now.LivenessProbe)) {
+			found = append(found, fmt.Sprintf("livenessProbe of container %s was changed", container.Name))
 		}
 	}
 	return found
+}
+
+// handler is what a probe runs, nil for none.
+func handler(probe *corev1.Probe) *corev1.ProbeHandler {
+	if probe == nil {
+		return nil
+	}
+	return &probe.ProbeHandler
 }
 
 func containerNames(containers []corev1.Container) []string {

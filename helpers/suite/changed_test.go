@@ -13,7 +13,10 @@ func sentSpec() corev1.PodSpec {
 	return corev1.PodSpec{
 		ShareProcessNamespace: &share,
 		Containers: []corev1.Container{
-			{Name: "one", Image: "image", Command: []string{"sleep", "1"}},
+			{
+				Name: "one", Image: "image", Command: []string{"sleep", "1"},
+				LivenessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}},
+			},
 			{Name: "two", Image: "image", SecurityContext: &corev1.SecurityContext{
 				RunAsUser: &user, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}, Add: []corev1.Capability{"KILL"}},
 			}},
@@ -34,6 +37,7 @@ func TestChanges(t *testing.T) {
 			spec.Containers[0].ImagePullPolicy = corev1.PullIfNotPresent
 			spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
 			spec.Volumes = []corev1.Volume{{Name: "token"}}
+			spec.Containers[0].LivenessProbe.SuccessThreshold = 1
 		}, ""},
 		"the field is off":      {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = &off }, "shareProcessNamespace was sent as true and is false"},
 		"the field is gone":     {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = nil }, "shareProcessNamespace was sent as true and is unset"},
@@ -45,6 +49,9 @@ func TestChanges(t *testing.T) {
 		"an injected init container": {func(spec *corev1.PodSpec) {
 			spec.InitContainers = []corev1.Container{{Name: "proxy"}}
 		}, "initContainers"},
+		"another probe": {func(spec *corev1.PodSpec) {
+			spec.Containers[0].LivenessProbe.Exec.Command = []string{"false"}
+		}, "livenessProbe of container one"},
 		"another image":        {func(spec *corev1.PodSpec) { spec.Containers[0].Image = "mirror/image" }, "image of container one"},
 		"another command":      {func(spec *corev1.PodSpec) { spec.Containers[0].Command = []string{"wrap", "sleep"} }, "command of container one"},
 		"another user":         {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.RunAsUser = &user }, "container two"},

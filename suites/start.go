@@ -1,0 +1,56 @@
+package suites
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+)
+
+// startTrait is the trait that tells of a runtime that does not start containers of Pods that share. All others are
+// unsupported under it.
+const startTrait = "namespace/containers-start"
+
+// joining is whether the runtime starts containers that join a Pod's PID namespace: it does not when a Pod without the field
+// runs and the same Pod with it cannot start.
+var joining = suite.Requirement{
+	Name: "containers that join the Pod's PID namespace",
+	Missing: func(ctx context.Context, session *suite.Session) (string, error) {
+		refusal, err := joinRefusal(ctx, session)
+		if refusal == "" || err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("the runtime does not start containers that join the Pod's PID namespace, see %s: %s", startTrait, refusal), nil
+	},
+}
+
+// joinRefusal returns why a Pod that shares cannot start although the same Pod without the field runs, empty when it runs.
+// Where the other one does not run either, nothing is said of sharing: that is an error.
+func joinRefusal(ctx context.Context, session *suite.Session) (string, error) {
+	shared := session.Running(ctx, pairFixture, one.Container, other.Container)
+	if shared == nil {
+		return "", nil
+	}
+	var why *suite.Inconclusive
+	if !errors.As(shared, &why) || why.Kind != reports.NotStarted {
+		return "", shared
+	}
+	if err := session.Running(ctx, pairUnsharedFixture, one.Container, other.Container); err != nil {
+		return "", fmt.Errorf("%w; without the field: %w", shared, err)
+	}
+	return why.Reason, nil
+}
+
+// checkStart holds that a Pod that shares starts where the same Pod without the field does.
+func checkStart(ctx context.Context, session *suite.Session, _ suite.Judge) error {
+	refusal, err := joinRefusal(ctx, session)
+	if err != nil {
+		return err
+	}
+	if refusal != "" {
+		return &suite.Violation{Reason: "the same Pod without the field runs: " + refusal}
+	}
+	return nil
+}
