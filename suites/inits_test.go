@@ -20,7 +20,11 @@ func TestJudgeRefusal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			seen := refused
 			change(&seen)
-			expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeRefusal(judge, seen) })
+			want := reports.Nonconformant
+			if name == "unknown words" {
+				want = reports.Inconclusive // of a version that nobody has met, or of what starts it
+			}
+			expectVerdict(t, want, func(judge suite.Judge) { judgeRefusal(judge, seen) })
 		})
 	}
 }

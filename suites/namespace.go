@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
@@ -109,13 +110,16 @@ var namespaceTraits = []suite.Trait{
 			NextStep: "compare the namespaces in the containers' config.json on the node",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			for _, namespaces := range []*suite.Probe[[]map[string]string]{articleNamespaces, articleUnsharedNamespaces} {
-				found, err := namespaces.Of(ctx, session)
-				if err != nil {
-					return err
-				}
-				judgeOnlyPIDsShared(judge, found[0], found[1])
+			shared, err := articleNamespaces.Of(ctx, session)
+			if err != nil {
+				return err
 			}
+			judgeOnlyPIDsShared(judge.Claim, shared[0], shared[1])
+			unshared, err := articleUnsharedNamespaces.Of(ctx, session)
+			if err != nil {
+				return suite.ControlFailed(err)
+			}
+			judgeOnlyPIDsShared(judge.Control, unshared[0], unshared[1])
 			return nil
 		},
 	},
@@ -159,15 +163,16 @@ var namespaceTraits = []suite.Trait{
 			NextStep: "look at the pid namespace in the containers' config.json on the node",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			// The Pod in the node's namespace is told by what itself started: distributions call their kubelets differently.
-			// A node has too many processes for a snapshot.
-			node, err := session.Exec(ctx, hostPIDFixture, "node", "a process of another Pod, seen in the node's namespace",
-				"grep -l '^sleep.1000020' /proc/[0-9]*/cmdline")
+			// Its own process is known by its arguments: distributions call their kubelets differently, and a node has too many
+			// processes for a snapshot. In the node's namespace that process has a parent; in any of a Pod it has none.
+			node, err := session.Exec(ctx, hostPIDFixture, "node", "the parent of a process of another Pod, seen in the node's namespace",
+				"for file in $(grep -l '^sleep.1000020' /proc/[0-9]*/cmdline 2>/dev/null); do grep PPid: ${file%cmdline}status; done")
 			if err != nil {
 				return err
 			}
-			judge.Control.Expect(node[0].Output).To(gomega.ContainSubstring("/cmdline"), // the exit code may be about processes that ended meanwhile
-				"a Pod with hostPID does not see its own process, so that not to see it from elsewhere proves nothing")
+			parent := strings.Fields(node[0].Output)
+			judge.Control.Expect(len(parent) >= 2 && parent[1] != "0").To(gomega.BeTrue(),
+				"a Pod with hostPID is not in the node's namespace, so that not to see its process from elsewhere proves nothing: %q", parent)
 			shared, err := session.Processes(ctx, articleFixture, "shell", "processes seen from the shell")
 			if err != nil {
 				return err
@@ -234,7 +239,7 @@ var namespaceTraits = []suite.Trait{
 			NextStep: "look at PPid in /proc/PID/status of the start processes",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			shared, err := session.Processes(ctx, articleFixture, "shell", "processes seen from the shell")
+			shared, err := session.Await(ctx, articleFixture, "shell", "processes seen from the shell", startProcesses...)
 			if err != nil {
 				return err
 			}
@@ -272,11 +277,14 @@ var namespaceTraits = []suite.Trait{
 			if err != nil {
 				return err
 			}
-			first, found := plain.PID(1)
-			judge.Precondition.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+			for _, snapshot := range []process.Snapshot{plain, asUser} {
+				if err := isPause(snapshot); err != nil {
+					return err
+				}
+			}
+			first, _ := plain.PID(1)
 			judge.Claim.Expect(first.UID).To(gomega.Equal(65535), "pause runs as uid %d, must be 65535", first.UID)
-			first, found = asUser.PID(1)
-			judge.Precondition.Expect(found).To(gomega.BeTrue(), "process 1 is not visible")
+			first, _ = asUser.PID(1)
 			judge.Claim.Expect(first.UID).To(gomega.Equal(podUser), "pause runs as uid %d, must be the Pod-level runAsUser", first.UID)
 			return nil
 		},
@@ -336,17 +344,20 @@ var turnedOffProcesses = &suite.Probe[[]process.Snapshot]{
 	},
 }
 
-func judgeOnlyPIDsShared(judge suite.Judge, one, other map[string]string) {
-	judge.Claim.Expect(one["mnt"]).NotTo(gomega.Equal(other["mnt"]), "the containers share a mount namespace")
+// judgeOnlyPIDsShared asserts through what it is given: of the Pod that does not share nobody can be accused.
+func judgeOnlyPIDsShared(assert gomega.Gomega, one, other map[string]string) {
+	assert.Expect(one["mnt"]).NotTo(gomega.Equal(other["mnt"]), "the containers share a mount namespace")
 	for _, each := range []string{"net", "ipc", "uts"} {
-		judge.Claim.Expect(one[each]).To(gomega.Equal(other[each]), "the containers are in different %s namespaces", each)
+		assert.Expect(one[each]).To(gomega.Equal(other[each]), "the containers are in different %s namespaces", each)
 	}
 }
 
 func judgePodsApart(judge suite.Judge, article, other process.Snapshot, oneKernel bool) {
 	judge.Precondition.Expect(article.With("sh")).NotTo(gomega.BeEmpty(), "a container of the one Pod does not see itself")
 	judge.Precondition.Expect(other.With(tracerSleep...)).NotTo(gomega.BeEmpty(), "a container of the other Pod does not see itself")
-	judge.Precondition.Expect(ownNamespace(article)).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
+	for _, snapshot := range []process.Snapshot{article, other} {
+		judge.Precondition.Expect(ownNamespace(snapshot)).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
+	}
 	judge.Claim.Expect(article.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
 	judge.Claim.Expect(other.With(nginxMaster)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
 	if oneKernel {
@@ -380,6 +391,7 @@ func haveOneKernel(ctx context.Context, session *suite.Session) (bool, error) {
 }
 
 func judgeIsolated(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {
+	judge.Precondition.Expect(snapshot.With(startProcess...)).NotTo(gomega.BeEmpty(), "the container does not see its own start process")
 	first, _ := snapshot.PID(1)
 	judge.Claim.Expect(first.Arguments).To(gomega.Equal(startProcess), "process 1 must be the container's own start process")
 	for _, container := range startProcesses {

@@ -50,7 +50,7 @@ func TestJudgePauseIsFirst(t *testing.T) {
 func TestJudgeOnlyPIDsShared(t *testing.T) {
 	one := map[string]string{"mnt": "mnt:[1]", "net": "net:[3]", "ipc": "ipc:[4]", "uts": "uts:[5]"}
 	other := maps.Clone(one)
-	judge := func(judge suite.Judge) { judgeOnlyPIDsShared(judge, one, other) }
+	judge := func(judge suite.Judge) { judgeOnlyPIDsShared(judge.Claim, one, other) }
 	expectVerdict(t, reports.Nonconformant, judge)
 	other["mnt"] = "mnt:[2]"
 	expectVerdict(t, reports.Conformant, judge)

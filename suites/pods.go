@@ -2,6 +2,7 @@ package suites
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -48,12 +49,13 @@ var (
 // startProcesses are what the containers of the article's Pod start.
 var startProcesses = []suite.Process{master, shell}
 
-// nginxSettled tells whether nginx, where it is visible, has started its workers. Before its first fork the program still
-// has the arguments that it was started with.
+// nginxSettled tells whether nginx, where it is visible, has started its workers. Until it has read its configuration the
+// program has the arguments that it was started with, and before that it may be the entry point of its image.
 func nginxSettled(snapshot process.Snapshot) bool {
-	for _, each := range snapshot.Processes {
-		young := slices.Equal(each.Arguments, master.Arguments) && len(snapshot.With(nginxWorker)) < 2
-		if young || len(each.Arguments) > 0 && strings.HasPrefix(each.Arguments[0], "nginx -g") {
+	for _, each := range snapshot.WithoutLook() {
+		young := len(each.Arguments) > 0 && path.Base(each.Arguments[0]) == "nginx" ||
+			strings.Contains(strings.Join(each.Arguments, " "), "docker-entrypoint")
+		if young || slices.Equal(each.Arguments, master.Arguments) && len(snapshot.With(nginxWorker)) < 2 {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
@@ -33,14 +34,32 @@ func joinRefusal(ctx context.Context, session *suite.Session) (string, error) {
 	if shared == nil {
 		return "", nil
 	}
-	var why *suite.Inconclusive
-	if !errors.As(shared, &why) || why.Kind != reports.NotStarted {
+	if !refusedToStart(shared) {
 		return "", shared
 	}
 	if err := session.Running(ctx, pairUnsharedFixture, one.Container, other.Container); err != nil {
 		return "", fmt.Errorf("%w; without the field: %w", shared, err)
 	}
-	return why.Reason, nil
+	// What has come up meanwhile was slow, and not refused.
+	if shared = session.Running(ctx, pairFixture, one.Container, other.Container); shared == nil || !refusedToStart(shared) {
+		return "", shared
+	}
+	return shared.Error(), nil
+}
+
+// refusedToStart tells whether a Pod could not start for another reason than an image or its configuration, which have nothing
+// to do with sharing.
+func refusedToStart(err error) bool {
+	var why *suite.Inconclusive
+	if !errors.As(err, &why) || why.Kind != reports.NotStarted {
+		return false
+	}
+	for _, reason := range []string{"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"} {
+		if strings.Contains(why.Reason, reason) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkStart holds that a Pod that shares starts where the same Pod without the field does.
