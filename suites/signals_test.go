@@ -2,6 +2,7 @@ package suites
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"sharedpid.example/helpers/process"
@@ -79,6 +80,36 @@ func TestDescribeDamage(t *testing.T) {
 		if describeDamage(before, after) == "" {
 			t.Errorf("%s: no damage is seen", name)
 		}
+	}
+}
+
+func TestSurvivedCommandSendsWhatPauseDoesNotHandle(t *testing.T) {
+	list, _, _ := strings.Cut(strings.TrimPrefix(survivedCommand(), "for number in "), ";")
+	numbers := strings.Fields(list)
+	for _, number := range []string{"1", "3", "9", "10", "12", "14", "18", "19", "20", "28", "31", "34", "64"} {
+		if !slices.Contains(numbers, number) {
+			t.Errorf("signal %s is not sent", number)
+		}
+	}
+	for _, number := range []string{"0", "2", "15", "17", "32", "33", "65"} {
+		if slices.Contains(numbers, number) {
+			t.Errorf("signal %s is sent", number)
+		}
+	}
+	if len(numbers) != 59 {
+		t.Errorf("%d signals are sent, want 59", len(numbers))
+	}
+	// A process that STOP has stopped would go on with CONT.
+	if slices.Index(numbers, "18") > slices.Index(numbers, "19") {
+		t.Error("CONT is sent after STOP")
+	}
+}
+
+func TestRefusedAmongNamesSignals(t *testing.T) {
+	err := refusedAmong("sh: can't kill pid 1: Operation not permitted\nsh: can't kill pid 1: Operation not permitted\n9 64\n")
+	const want = `signals 9, 64 to process 1 were refused: "sh: can't kill pid 1: Operation not permitted"`
+	if err.Error() != want || suite.KindOf(err) != reports.Precondition {
+		t.Errorf("the error is %q (%s), want %q", err, suite.KindOf(err), want)
 	}
 }
 
