@@ -121,13 +121,19 @@ var lifecycleTraits = []suite.Trait{
 		},
 	},
 	{
-		ID:        "lifecycle/orphans-are-reaped",
-		Statement: "A process whose parent ended MUST become a child of pause, and MUST NOT stay a zombie when it ends.",
-		Profile:   suite.Core,
-		Sources:   []string{pidPage, pauseSource, "https://github.com/kubernetes/kubernetes/issues/50865"},
-		Fixtures:  []suite.Fixture{fileModesFixture, fileModesUnsharedFixture},
+		ID: "lifecycle/orphans-are-reaped",
+		Statement: "A process whose parent ended MUST become a child of pause, and MUST NOT stay a zombie when it ends, alone or together " +
+			"with many others.",
+		Profile:  suite.Core,
+		Sources:  []string{pidPage, pauseSource, "https://github.com/kubernetes/kubernetes/issues/50865"},
+		Fixtures: []suite.Fixture{fileModesFixture, fileModesUnsharedFixture},
 		Causes: []suite.Cause{
 			{Control: true, Cause: "the control's start process reaps children", NextStep: "look at process 1 of the control"},
+			{
+				Words:    "of 50 orphans",
+				Cause:    "the sandbox's process waits once for each SIGCHLD, and several SIGCHLD may arrive as one: signals are not queued",
+				NextStep: "look at sandbox_image in the runtime's configuration; a reaper calls waitpid(2) until nothing is left",
+			},
 			{
 				Words:    "zombie",
 				Cause:    "the sandbox's process does not reap: an old pause, or another program in its place",
@@ -136,13 +142,26 @@ var lifecycleTraits = []suite.Trait{
 			{Cause: "something else than process 1 adopts orphans", NextStep: "look at the parent of the orphan in the evidence"},
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			parent, left, err := orphan(ctx, session, fileModesFixture, session.Limits().Absence)
+			looked, err := endOrphans(ctx, session, fileModesFixture, "an orphan that ends, and fifty that have ended",
+				orphanCommand(session, session.Limits().Absence), orphansCommand(session, session.Limits().Absence))
+			if err != nil {
+				return err
+			}
+			parent, left, err := parseOrphan(looked[0].Output)
 			if err != nil {
 				return err
 			}
 			judge.Claim.Expect(parent).To(gomega.Equal("1"), "the orphan is a child of process %s, must be of process 1", parent)
 			judge.Claim.Expect(left).To(gomega.BeEmpty(), "the orphan stays a zombie: %s", left)
-			_, left, err = orphan(ctx, session, fileModesUnsharedFixture, session.Limits().Ambiguity)
+			if err := judgeOrphansAreReaped(judge, looked[1].Output); err != nil {
+				return err
+			}
+			looked, err = endOrphans(ctx, session, fileModesUnsharedFixture, "an orphan that ends",
+				orphanCommand(session, session.Limits().Ambiguity))
+			if err != nil {
+				return err
+			}
+			_, left, err = parseOrphan(looked[0].Output)
 			if err != nil {
 				return err
 			}
@@ -379,22 +398,72 @@ func identities(processes []process.Process) []identity {
 	return all
 }
 
-// orphan starts a process whose parent ends at once, and then ends it. It returns which process adopted it, and its
-// state once it has had the time to be reaped, empty when it is gone as it should be. All is done in one look, where
+// endOrphans runs commands that make orphans and end them, in one exec in the owner's container.
+func endOrphans(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, title string, commands ...string,
+) ([]suite.ExecResult, error) {
+	looked, err := session.ExecOnce(ctx, fixture, "owner", title, commands...)
+	if err != nil {
+		return nil, err
+	}
+	for _, each := range looked {
+		if each.ExitCode != 0 {
+			return nil, suite.Undecided(reports.Precondition, "an orphan could not be made or ended: %s", quote(each.Output))
+		}
+	}
+	return looked, nil
+}
+
+// orphanCommand starts a process whose parent ends at once, and then ends it. It prints State and PPid of /proc/PID/status while
+// the process lives, and its State once more if it is not gone when it has had the time to be reaped. All is done in one look, where
 // waiting costs nothing.
-func orphan(ctx context.Context, session *suite.Session, fixture suite.Fixture, patience time.Duration) (parent, left string, err error) {
-	const title = "an orphan: its state and parent, and its state after SIGKILL unless it is gone"
-	looked, err := session.ExecOnce(ctx, fixture, "owner", title, fmt.Sprintf(
+func orphanCommand(session *suite.Session, patience time.Duration) string {
+	return fmt.Sprintf(
 		`orphan=$(%s </dev/null >/dev/null 2>&1 & echo $!); grep -E '^(State|PPid):' /proc/$orphan/status; kill -KILL $orphan || exit 1; `+
 			`for tenth in $(seq %d); do [ -d /proc/$orphan ] || exit 0; sleep 0.1; done; grep ^State: /proc/$orphan/status; true`,
-		strings.Join(newSleep(session, "orphan"), " "), patience/(100*time.Millisecond)))
-	if err != nil {
-		return "", "", err
+		strings.Join(newSleep(session, "orphan"), " "), tenths(patience))
+}
+
+// orphansCount is how many orphans are left to process 1 at once.
+const orphansCount = 50
+
+// orphansCommand starts a parent that never waits for its children, which end at once, and then ends the parent. The kernel tells
+// process 1 of all these zombies in one go, so that it gets one or two SIGCHLD for fifty of them. The command prints how many zombies
+// there were while the parent lived, and how many there are once they have had the time to be reaped.
+func orphansCommand(session *suite.Session, patience time.Duration) string {
+	return fmt.Sprintf(`sh -c 'for each in $(seq %[1]d); do : & done; exec %[2]s' </dev/null >/dev/null 2>&1 &
+parent=$!
+for tenth in $(seq %[3]d); do
+  children=$(cat /proc/[0-9]*/stat 2>/dev/null | awk -v parent=$parent '$3 == "Z" && $4 == parent { print $1 }')
+  [ $(echo $children | wc -w) = %[1]d ] && break
+  sleep 0.1
+done
+kill -KILL $parent || exit 1
+wait $parent 2>/dev/null
+for tenth in $(seq %[3]d); do
+  left=
+  for each in $children; do [ -d /proc/$each ] && left="$left /proc/$each/stat"; done
+  [ -z "$left" ] && break
+  sleep 0.1
+done
+echo $(echo $children | wc -w) $(cat $left /dev/null 2>/dev/null | awk '$3 == "Z"' | wc -l)`,
+		orphansCount, strings.Join(newSleep(session, "parent of orphans"), " "), tenths(patience))
+}
+
+// tenths is a time in tenths of a second: what loops in containers sleep.
+func tenths(limit time.Duration) int { return int(limit / (100 * time.Millisecond)) }
+
+// judgeOrphansAreReaped judges what orphansCommand printed. That the zombies of a parent that lives stay is the positive control: the
+// look can see zombies.
+func judgeOrphansAreReaped(judge suite.Judge, output string) error {
+	var zombies, left int
+	if _, err := fmt.Sscanf(output, "%d %d\n", &zombies, &left); err != nil {
+		return suite.Undecided(reports.Lost, "two numbers of zombies are to be seen, not %s", quote(output))
 	}
-	if looked[0].ExitCode != 0 {
-		return "", "", suite.Undecided(reports.Precondition, "the orphan could not be ended: %s", quote(looked[0].Output))
-	}
-	return parseOrphan(looked[0].Output)
+	judge.Control.Expect(zombies).To(gomega.Equal(orphansCount),
+		"of %d children that ended, %d are zombies while their parent lives: nobody else may reap them", orphansCount, zombies)
+	judge.Claim.Expect(left).To(gomega.BeZero(), "of %d orphans that ended, %d stay zombies", orphansCount, left)
+	return nil
 }
 
 // parseOrphan reads State and PPid of /proc/PID/status, and State once more if the process was still there.

@@ -85,3 +85,17 @@ func TestParseOrphan(t *testing.T) {
 		}
 	}
 }
+
+func TestJudgeOrphansAreReaped(t *testing.T) {
+	for output, want := range map[string]reports.Verdict{
+		"50 0\n": reports.Conformant, "50 1\n": reports.Nonconformant, "50 50\n": reports.Nonconformant,
+		// The look sees no zombies even where they must be.
+		"0 0\n": reports.Inconclusive, "49 0\n": reports.Inconclusive, "49 49\n": reports.Inconclusive,
+		"": reports.Inconclusive, "50\n": reports.Inconclusive, "sh: can't fork\n50 0\n": reports.Inconclusive,
+	} {
+		outcome := suite.Conclude(func(judge suite.Judge) error { return judgeOrphansAreReaped(judge, output) })
+		if outcome.Verdict != want {
+			t.Errorf("%q is %s (%s), want %s", output, outcome.Verdict, outcome.Reason, want)
+		}
+	}
+}
