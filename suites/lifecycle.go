@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -167,6 +168,53 @@ var lifecycleTraits = []suite.Trait{
 			}
 			judge.Control.Expect(left).To(gomega.Equal("Z"),
 				"a zombie must stay where process 1 is a program that does not reap, it is in state %q", left)
+			return nil
+		},
+	},
+	{
+		ID:        "lifecycle/pause-is-spared-for-memory",
+		Statement: "The oom_score_adj of process 1 MUST be lower than that of every start process: its end would end all containers.",
+		Profile:   suite.Core,
+		Sources: []string{
+			"https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-out-of-memory-behavior",
+			"https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html", pidPage,
+			"https://github.com/kubernetes/kubernetes/issues/86337",
+		},
+		Fixtures: []suite.Fixture{siblingsFixture},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime does not give the sandbox the oom_score_adj that the kubelet asks for, -998",
+			NextStep: "look at process.oomScoreAdj in the sandbox's config.json on the node, and at restrict_oom_score_adj of containerd",
+		}},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			// The owner is root: to a gid other than 0, hidepid hides process 1.
+			snapshot, err := session.Processes(ctx, siblingsFixture, "owner", "processes seen from the owner")
+			if err != nil {
+				return err
+			}
+			pids := []int{1}
+			for _, start := range [][]string{ownerSleep, sealedSleep, visitorSleep, tracerSleep} {
+				found := snapshot.With(start...)
+				judge.Precondition.Expect(found).To(gomega.HaveLen(1), "the Pod has one process %q, %d are visible", start, len(found))
+				pids = append(pids, found[0].PID)
+			}
+			judge.Precondition.Expect(pids[1:]).NotTo(gomega.ContainElement(1), "process 1 is a start process")
+			var commands []string
+			for _, pid := range pids {
+				commands = append(commands, fmt.Sprintf("cat /proc/%d/oom_score_adj", pid))
+			}
+			looked, err := session.Exec(ctx, siblingsFixture, "owner", "oom_score_adj of process 1 and of the start processes", commands...)
+			if err != nil {
+				return err
+			}
+			var values []int
+			for _, each := range looked {
+				value, err := strconv.Atoi(strings.TrimSpace(each.Output))
+				if err != nil {
+					return suite.Undecided(reports.Precondition, "%s shows no number: %s", each.Command, quote(each.Output))
+				}
+				values = append(values, value)
+			}
+			judgeSparedForMemory(judge, values[0], values[1:])
 			return nil
 		},
 	},
@@ -464,6 +512,18 @@ func judgeOrphansAreReaped(judge suite.Judge, output string) error {
 		"of %d children that ended, %d are zombies while their parent lives: nobody else may reap them", orphansCount, zombies)
 	judge.Claim.Expect(left).To(gomega.BeZero(), "of %d orphans that ended, %d stay zombies", orphansCount, left)
 	return nil
+}
+
+// judgeSparedForMemory judges oom_score_adj of process 1 and of the start processes. Where all have the same value of 0 or more, nobody
+// was allowed to lower one: that takes CAP_SYS_RESOURCE.
+func judgeSparedForMemory(judge suite.Judge, first int, starts []int) {
+	lowest := slices.Min(starts)
+	if first == lowest && first >= 0 {
+		judge.Stop(&suite.Unsupported{Reason: fmt.Sprintf("oom_score_adj of process 1 and of a start process are both %d: "+
+			"the runtime may not lower the value of a process, which takes CAP_SYS_RESOURCE", first)})
+	}
+	judge.Claim.Expect(first).To(gomega.BeNumerically("<", lowest),
+		"oom_score_adj of process 1 is %d, must be lower than each of %v", first, starts)
 }
 
 // parseOrphan reads State and PPid of /proc/PID/status, and State once more if the process was still there.

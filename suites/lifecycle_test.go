@@ -99,3 +99,23 @@ func TestJudgeOrphansAreReaped(t *testing.T) {
 		}
 	}
 }
+
+func TestJudgeSparedForMemory(t *testing.T) {
+	for _, test := range []struct {
+		first  int
+		starts []int
+		want   reports.Verdict
+	}{
+		{-998, []int{999, 1000}, reports.Conformant},
+		{-998, []int{-997}, reports.Conformant},
+		{0, []int{999}, reports.Conformant}, // a Pod that is not Guaranteed needs no lowered value
+		{1000, []int{999}, reports.Nonconformant},
+		{500, []int{999, 2}, reports.Nonconformant}, // one is lower
+		{0, []int{-997, 999}, reports.Nonconformant},
+		{-997, []int{-997}, reports.Nonconformant}, // values can be lowered
+		{0, []int{0, 0}, reports.Unsupported},
+		{200, []int{999, 200}, reports.Unsupported},
+	} {
+		expectVerdict(t, test.want, func(judge suite.Judge) { judgeSparedForMemory(judge, test.first, test.starts) })
+	}
+}
