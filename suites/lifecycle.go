@@ -30,6 +30,7 @@ var (
 	probeFixture  = suite.Fixture{Name: "timed-out-probe", Objects: manifest("timed-out-probe.yaml")}
 	streamFixture = suite.Fixture{Name: "open-stream", Objects: manifest("start-process.yaml")}
 	hookFixture   = suite.Fixture{Name: "outliving-hook", Objects: manifest("outliving-hook.yaml")}
+	notesFixture  = suite.Fixture{Name: "term-notes", Objects: manifest("term-notes.yaml")}
 )
 
 func withGracePeriod(seconds int64) func(*corev1.Pod) {
@@ -258,6 +259,42 @@ var lifecycleTraits = []suite.Trait{
 			judge.Control.Expect(unshared.exitCode).To(gomega.BeEquivalentTo(137),
 				"without sharing, the start process must ignore TERM and be killed with 137, it ended with %d", unshared.exitCode)
 			return nil
+		},
+	},
+	{
+		ID: "lifecycle/term-reaches-start-process-alone",
+		Statement: "At the end of a Pod every start process MUST get TERM once, the other processes MUST NOT get it, and process 1 MUST NOT " +
+			"end before the containers have.",
+		Profile: suite.Core,
+		Sources: []string{
+			lifecyclePage + "#pod-termination", criSource, "https://github.com/opencontainers/runtime-spec/blob/main/runtime.md#kill",
+			"https://github.com/kubernetes/website/issues/36013",
+		},
+		Fixtures: []suite.Fixture{notesFixture},
+		Destroys: []suite.Fixture{notesFixture},
+		Slow:     true,
+		Causes: []suite.Cause{
+			{
+				Words:    "the child",
+				Cause:    "the runtime sends TERM to every process of the container's cgroup",
+				NextStep: "look at how the runtime's kill finds whom to signal: --all is for KILL",
+			},
+			{
+				Words:    "before it could write",
+				Cause:    "the sandbox is stopped before its containers have ended, or the end of a container ends its siblings",
+				NextStep: "look at the order of StopContainer and StopPodSandbox in the runtime's log",
+			},
+			{
+				Cause:    "the runtime does not pass on the TERM that it is asked to send, or sends it again",
+				NextStep: "look at STOPSIGNAL of the image, and at the runtime's log",
+			},
+		},
+		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			last, err := deleteNoted(ctx, session, judge)
+			if err != nil {
+				return err
+			}
+			return judgeNotes(judge, last)
 		},
 	},
 	{
@@ -582,6 +619,88 @@ func terminated(ctx context.Context, session *suite.Session, fixture suite.Fixtu
 		Output: fmt.Sprintf("seen %.1f s after the deletion", time.Since(deleted).Seconds()),
 	})
 	return seen, nil
+}
+
+// The containers of the manifest term-notes.yaml.
+var notingParents = []string{"first-parent", "second-parent"}
+
+const noteReader = "observer"
+
+// deleteNoted deletes the Pod of term-notes.yaml once each child has noted the TERM of its own parent. It returns the Pod as it was when
+// the observer had ended.
+func deleteNoted(ctx context.Context, session *suite.Session, judge suite.Judge) (*corev1.Pod, error) {
+	if err := session.Running(ctx, notesFixture, append(slices.Clone(notingParents), noteReader)...); err != nil {
+		return nil, err
+	}
+	tried, err := session.Exec(ctx, notesFixture, noteReader, "notes of the TERM that each child got from its parent", fmt.Sprintf(
+		`for tenth in $(seq %d); do [ -s /notes/first-parent.tried ] && [ -s /notes/second-parent.tried ] && break; sleep 0.1; done; `+
+			`cat /notes/first-parent.tried /notes/second-parent.tried`, tenths(session.Limits().Appearance)))
+	if err != nil {
+		return nil, err
+	}
+	judge.Precondition.Expect(tried[0].Output).To(gomega.Equal("child\nchild\n"), "the children do not note a TERM from their parents")
+	if err := session.Delete(ctx, notesFixture); err != nil {
+		return nil, err
+	}
+	hasEnded := func(status *corev1.Pod) bool {
+		return status == nil || pod.Container(status, noteReader).State.Terminated != nil
+	}
+	last, ended, err := session.Wait(ctx, notesFixture, "the deleted Pod's observer to end", session.Limits().Settling, hasEnded)
+	if err != nil {
+		return nil, err
+	}
+	if !ended {
+		return nil, suite.Undecided(reports.OutOfTime, "the observer of the deleted Pod did not end within %s", session.Limits().Settling)
+	}
+	state := pod.Container(last, noteReader).State.Terminated
+	if state == nil {
+		return nil, suite.Undecided(reports.Lost, "the Pod was gone before the notes of its containers were reported")
+	}
+	exitCode := int(state.ExitCode)
+	session.Record(notesFixture, reports.Evidence{
+		Title: "who noted TERM", Where: "API", Command: "kubectl get pod", ExitCode: &exitCode, Output: state.Message,
+	})
+	return last, nil
+}
+
+// judgeNotes judges the notes that the observer of a deleted Pod left.
+func judgeNotes(judge suite.Judge, last *corev1.Pod) error {
+	ended := pod.Container(last, noteReader).State.Terminated
+	noted := map[string]int{}
+	for line := range strings.Lines(ended.Message) {
+		noted[strings.TrimSpace(line)]++
+	}
+	if ended.ExitCode == 137 {
+		return killedObserver(last, ended.FinishedAt.Time, noted[noteReader+":parent"] > 0)
+	}
+	judge.Claim.Expect(ended.ExitCode).To(gomega.BeZero(), "the observer has a handler for TERM alone and ended with %d", ended.ExitCode)
+	for _, container := range append(slices.Clone(notingParents), noteReader) {
+		judge.Claim.Expect(noted[container+":parent"]).To(gomega.Equal(1), "the start process of %s must get TERM once", container)
+	}
+	for _, container := range notingParents {
+		judge.Claim.Expect(noted[container+":child"]).To(gomega.BeZero(), "the child in container %s got TERM", container)
+		judge.Precondition.Expect(noted[container+":ended"]).To(gomega.Equal(1), "the start process of %s was not seen to end", container)
+	}
+	return nil
+}
+
+// killedObserver says why the observer was killed before it had written its notes. The API gives as time of the deletion when the grace
+// period is over; the clocks of the API and of the node may differ by a few seconds.
+func killedObserver(last *corev1.Pod, at time.Time, hadTerm bool) error {
+	deadline, grace := last.DeletionTimestamp, last.DeletionGracePeriodSeconds
+	if deadline == nil || grace == nil {
+		return suite.Undecided(reports.Killed, "the observer was killed before its Pod was deleted")
+	}
+	period := time.Duration(*grace) * time.Second
+	switch left := deadline.Sub(at); {
+	case left > period/2:
+		return &suite.Violation{
+			Reason: fmt.Sprintf("the observer was killed before it could write its notes, %s before its grace period was over", left),
+		}
+	case hadTerm:
+		return suite.Undecided(reports.OutOfTime, "the containers did not end within the grace period of %s", period)
+	}
+	return &suite.Violation{Reason: "the observer did not get TERM and was killed when its grace period was over"}
 }
 
 // sleeper is the start process of the manifest start-process.yaml.

@@ -3,8 +3,10 @@ package suites
 import (
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sharedpid.example/helpers/process"
 	"sharedpid.example/helpers/suite"
@@ -117,5 +119,71 @@ func TestJudgeSparedForMemory(t *testing.T) {
 		{200, []int{999, 200}, reports.Unsupported},
 	} {
 		expectVerdict(t, test.want, func(judge suite.Judge) { judgeSparedForMemory(judge, test.first, test.starts) })
+	}
+}
+
+// healthyNotes is what the observer writes when only start processes got TERM, each once.
+const healthyNotes = "first-parent:parent\nfirst-parent:ended\nsecond-parent:parent\nsecond-parent:ended\nobserver:parent\n"
+
+func TestJudgeNotes(t *testing.T) {
+	deleted := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	grace := int64(20)
+	over := metav1.NewTime(deleted.Add(20 * time.Second))
+	ended := func(exitCode int32, after time.Duration, notes string) *corev1.Pod {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &over, DeletionGracePeriodSeconds: &grace},
+			Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+				Name: "observer", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+					ExitCode: exitCode, FinishedAt: metav1.NewTime(deleted.Add(after)), Message: notes,
+				}},
+			}}},
+		}
+	}
+	notGiven := "second-parent:parent\nsecond-parent:ended\nobserver:parent\n"
+	notEnded := "first-parent:parent\nsecond-parent:parent\nsecond-parent:ended\nobserver:parent\n"
+	for name, test := range map[string]struct {
+		last *corev1.Pod
+		want reports.Verdict
+	}{
+		"healthy":                            {ended(0, 2*time.Second, healthyNotes), reports.Conformant},
+		"a child got it":                     {ended(0, 2*time.Second, healthyNotes+"second-parent:child\n"), reports.Nonconformant},
+		"a parent got it twice":              {ended(0, 2*time.Second, healthyNotes+"first-parent:parent\n"), reports.Nonconformant},
+		"the observer got it twice":          {ended(0, 2*time.Second, healthyNotes+"observer:parent\n"), reports.Nonconformant},
+		"a parent did not get it":            {ended(0, 12*time.Second, notGiven), reports.Nonconformant},
+		"a parent did not end":               {ended(0, 12*time.Second, notEnded), reports.Inconclusive},
+		"another signal":                     {ended(130, time.Second, ""), reports.Nonconformant},
+		"process 1 ended first":              {ended(137, 0, ""), reports.Nonconformant},
+		"process 1 ended soon":               {ended(137, time.Second, "observer:parent\n"), reports.Nonconformant},
+		"no TERM":                            {ended(137, 20*time.Second, ""), reports.Nonconformant},
+		"too slow for the grace period":      {ended(137, 21*time.Second, "observer:parent\n"), reports.Inconclusive},
+		"slow, and the node's clock is late": {ended(137, 17*time.Second, "observer:parent\n"), reports.Inconclusive},
+	} {
+		if outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, test.last) }); outcome.Verdict != test.want {
+			t.Errorf("%s: verdict is %s (%s), want %s", name, outcome.Verdict, outcome.Reason, test.want)
+		}
+	}
+	killed := ended(137, 0, "")
+	killed.DeletionTimestamp = nil
+	outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, killed) })
+	if outcome.Verdict != reports.Inconclusive || outcome.Kind != reports.Killed {
+		t.Errorf("killed before the deletion: verdict is %s (%s)", outcome.Verdict, outcome.Kind)
+	}
+}
+
+// TestNotingContainersAreThoseOfTheManifest holds the names in the notes to the manifest, which writes them.
+func TestNotingContainersAreThoseOfTheManifest(t *testing.T) {
+	objects, err := notesFixture.Objects()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, container := range objects[0].(*corev1.Pod).Spec.Containers {
+		names = append(names, container.Name)
+		if container.Name != noteReader && (len(container.Env) != 1 || container.Env[0].Value != container.Name) {
+			t.Errorf("%s notes under the name %v", container.Name, container.Env)
+		}
+	}
+	if want := append(slices.Clone(notingParents), noteReader); !slices.Equal(names, want) {
+		t.Errorf("the containers are %v, want %v", names, want)
 	}
 }
