@@ -20,6 +20,8 @@ var accessCallers = []struct{ container, name string }{
 	{"root-less-kill", access.CallerRootLessKill},
 	{"root-without-capabilities", access.CallerRootBare},
 	{"root-with-kill-only", access.CallerRootKill},
+	{"root-with-perfmon", access.CallerPerfmon},
+	{"root-with-sys-admin", access.CallerAdmin},
 	{"uid-1000", access.CallerStranger},
 	{"uid-1000-with-ptrace", access.CallerInert},
 	{"worker-uid", access.CallerWorker},
@@ -114,7 +116,8 @@ func accessTargets(ctx context.Context, session *suite.Session, snapshot process
 func lookAs(ctx context.Context, session *suite.Session, matrix *access.Matrix, container, name string) error {
 	looked, err := session.Read(ctx, accessFixture, container, process.Script, access.Script(matrix.Targets),
 		"grep -E '^[^ ]+ /proc ' /proc/self/mounts",
-		"cat /proc/sys/kernel/yama/ptrace_scope", "readlink /proc/self/ns/user", "cat /proc/self/attr/current")
+		"cat /proc/sys/kernel/yama/ptrace_scope", "readlink /proc/self/ns/user", "cat /proc/self/attr/current",
+		access.LabelsCommand)
 	if err != nil {
 		return err
 	}
@@ -132,7 +135,10 @@ func lookAs(ctx context.Context, session *suite.Session, matrix *access.Matrix, 
 	}
 	platform := access.Platform{Hidepid: access.ParseHidepid(looked[2].Answer())}
 	platform.Yama, _ = strconv.Atoi(looked[3].Answer()) // there is no such file without Yama
-	matrix.Add(access.Party{Name: name, Process: self, UserNamespace: looked[4].Answer(), Label: looked[5].Answer()}, platform, observed)
+	matrix.Add(access.Party{
+		Name: name, Process: self, UserNamespace: looked[4].Answer(), Label: looked[5].Answer(),
+		StartLabel: access.StartLabel(snapshot, access.ParseLabels(looked[6].Output)),
+	}, platform, observed)
 	return nil
 }
 

@@ -135,8 +135,8 @@ var credentialTraits = []suite.Trait{
 		Needs:   []suite.Need{accessMatrix},
 		Causes: []suite.Cause{
 			{
-				Words:    "CAP_SYS_PTRACE",
-				Cause:    "the runtime grants or strips CAP_SYS_PTRACE whatever the container asks for",
+				Words:    "is effective: ",
+				Cause:    "the runtime grants or strips that capability whatever the container asks for",
 				NextStep: "compare the runtime's default capabilities with the container's CapEff",
 			},
 			{
@@ -221,6 +221,27 @@ var credentialTraits = []suite.Trait{
 				{access.Allowed, access.CallerRoot, access.TargetTracer, []string{"signal"}},
 			}
 		}),
+	},
+	{
+		ID: "credentials/perfmon-reads-memory-maps",
+		Statement: "CAP_PERFMON or CAP_SYS_ADMIN, of the initial user namespace, MAY let a container read the environment and the memory " +
+			"maps of processes of any uid, as newer kernels do. Either MUST NOT open their memory, files, root or working directory.",
+		Profile: suite.Full,
+		Article: "On newer kernels a profiler's sidecar with CAP_PERFMON reads the secrets in every environment of the Pod.",
+		Sources: []string{capSource, ptraceSource, "https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html"},
+		Needs:   []suite.Need{accessMatrix},
+		Causes: []suite.Cause{
+			{
+				Words:    "is EACCES, must be allowed",
+				Cause:    "something narrows the kernel's rules: a seccomp profile, or a security module that the suite does not detect",
+				NextStep: "look at Seccomp in /proc/self/status and at /proc/self/attr/current of the caller",
+			},
+			{
+				Cause:    "the runtime gives the container more than it asks for, or its kernel has rules of its own",
+				NextStep: "look at the cell's rule in the report, and compare CapEff of the container with its securityContext",
+			},
+		},
+		Check: checkPerfmon,
 	},
 	{
 		ID:        "credentials/ptrace-inert-for-non-root",
@@ -333,14 +354,29 @@ func judgeAccess(judge suite.Judge, cells []reports.Access) {
 		))
 }
 
-// judgeCapabilities compares the effective capabilities with the securityContexts of fixtures/access-matrix.yaml.
+// siblingCapabilities are those that matter between siblings, and the callers of fixtures/manifests/access-matrix.yaml in which
+// each must be effective.
+var siblingCapabilities = []struct {
+	name    string
+	bit     uint64
+	callers []string
+}{
+	{"CAP_SYS_PTRACE", access.CapSysPtrace, []string{access.CallerTracer}},
+	{"CAP_PERFMON", access.CapPerfmon, []string{access.CallerPerfmon}},
+	{"CAP_SYS_ADMIN", access.CapSysAdmin, []string{access.CallerAdmin}},
+}
+
+// judgeCapabilities compares the effective capabilities with the securityContexts of fixtures/manifests/access-matrix.yaml.
 func judgeCapabilities(judge suite.Judge, callers []access.Party) {
 	for _, caller := range callers {
-		ptrace, kill := caller.Effective&access.CapSysPtrace != 0, caller.Effective&access.CapKill != 0
-		judge.Claim.Expect(ptrace).To(gomega.Equal(caller.Name == access.CallerTracer),
-			"%s: CAP_SYS_PTRACE is effective: %t", caller.Name, ptrace)
+		for _, capability := range siblingCapabilities {
+			effective := caller.Effective&capability.bit != 0
+			judge.Claim.Expect(effective).To(gomega.Equal(slices.Contains(capability.callers, caller.Name)),
+				"%s: %s is effective: %t", caller.Name, capability.name, effective)
+		}
+		kill := caller.Effective&access.CapKill != 0
 		switch caller.Name {
-		case access.CallerTracer, access.CallerRoot:
+		case access.CallerTracer, access.CallerRoot, access.CallerPerfmon, access.CallerAdmin:
 			judge.Claim.Expect(kill).To(gomega.BeTrue(), "%s: CAP_KILL, which every runtime gives by default, is not effective", caller.Name)
 		case access.CallerRootLessKill:
 			judge.Claim.Expect(kill).To(gomega.BeFalse(), "%s: CAP_KILL is dropped and still effective", caller.Name)
@@ -353,6 +389,37 @@ func judgeCapabilities(judge suite.Judge, callers []access.Party) {
 				"%s: no capability must be effective, CapEff is %016x", caller.Name, caller.Effective)
 		}
 	}
+}
+
+// perfmonCallers are those whose capability newer kernels let read what describes memory.
+var perfmonCallers = []struct {
+	name       string
+	capability string
+	bit        uint64
+}{
+	{access.CallerPerfmon, "CAP_PERFMON", access.CapPerfmon},
+	{access.CallerAdmin, "CAP_SYS_ADMIN", access.CapSysAdmin},
+}
+
+// checkPerfmon says what this cluster's kernels do with CAP_PERFMON and CAP_SYS_ADMIN between siblings.
+func checkPerfmon(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+	matrix, err := seenMatrix(ctx, session)
+	if err != nil {
+		return err
+	}
+	for _, caller := range perfmonCallers {
+		title := caller.capability + " reads the environment and the memory maps of processes of other uids here"
+		if matrix.Cell(caller.name, access.TargetWorker, "maps").Observed != access.Allowed {
+			title = caller.capability + " opens nothing of processes of other uids here"
+		}
+		recordAccess(session, title, matrix.Of(caller.name)...)
+	}
+	for _, caller := range perfmonCallers {
+		judge.Precondition.Expect(matrix.Caller(caller.name).Effective&caller.bit).NotTo(gomega.BeZero(),
+			"%s is not effective in the container that asks for it: credentials/capabilities-as-requested is about that", caller.capability)
+		judgeAccess(judge, matrix.Of(caller.name))
+	}
+	return nil
 }
 
 func judgeSameUID(judge suite.Judge, environ, file, signal suite.ExecResult) {

@@ -48,17 +48,23 @@ func TestJudgeCapabilities(t *testing.T) {
 			party(access.CallerRootLessKill, 0, defaultCapabilities&^access.CapKill), party(access.CallerRootBare,
 				0, 0), party(access.CallerInert, 1000, 0),
 			party(access.CallerRootKill, 0, access.CapKill),
+			party(access.CallerPerfmon, 0, defaultCapabilities|access.CapPerfmon),
+			party(access.CallerAdmin, 0, defaultCapabilities|access.CapSysAdmin),
 		}
 	}
 	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeCapabilities(judge, callers()) })
 	for i := range callers() {
-		wrong := callers()
-		wrong[i].Effective ^= access.CapSysPtrace
-		expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCapabilities(judge, wrong) })
+		for _, capability := range siblingCapabilities {
+			wrong := callers()
+			wrong[i].Effective ^= capability.bit
+			expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCapabilities(judge, wrong) })
+		}
 	}
-	withoutKill := callers()
-	withoutKill[1].Effective &^= access.CapKill
-	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCapabilities(judge, withoutKill) })
+	for _, i := range []int{1, 6, 7} {
+		withoutKill := callers()
+		withoutKill[i].Effective &^= access.CapKill
+		expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCapabilities(judge, withoutKill) })
+	}
 	nothing := callers()
 	nothing[5].Effective = 0
 	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCapabilities(judge, nothing) })

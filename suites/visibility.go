@@ -131,7 +131,8 @@ var visibilityTraits = []suite.Trait{
 		Profile:    suite.Article,
 		Documented: true,
 		Article: "What guards an environment is the ptrace access check: uids, capabilities, dumpability, user namespaces and security " +
-			"modules, not UNIX permissions alone. From nginx itself nothing is read: it overwrites its environment with its process title.",
+			"modules, not UNIX permissions alone. Newer kernels let CAP_PERFMON and CAP_SYS_ADMIN pass it. " +
+			"From nginx itself nothing is read: it overwrites its environment with its process title.",
 		Sources: []string{
 			"https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html",
 			"https://man7.org/linux/man-pages/man2/ptrace.2.html",

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,6 +149,85 @@ func TestSecurityModuleIsBelievedInRefusing(t *testing.T) {
 			if wanted := module != "" && !open; (cell.Observed == cell.Want) != wanted || wanted && cell.Narrowed != module {
 				t.Errorf("label %q: %+v", label, cell)
 			}
+		}
+	}
+}
+
+// TestPerfmonReadsMemory holds a caller with CAP_PERFMON or CAP_SYS_ADMIN to the one rule that its kernel has shown to follow.
+func TestPerfmonReadsMemory(t *testing.T) {
+	const initial, other = initialUserNamespace, "user:[4026533000]"
+	observed := func(open ...string) []string {
+		cells := make([]string, 0, 2*len(Operations))
+		for range 2 { // two targets of other uids
+			for _, operation := range Operations {
+				result := "EACCES"
+				if operation.check == checkNothing || operation.check == checkSignal || slices.Contains(open, operation.Name) {
+					result = Allowed
+				}
+				cells = append(cells, result)
+			}
+		}
+		return cells
+	}
+	at := func(target int, operation string) int {
+		return target*len(Operations) + slices.IndexFunc(Operations, func(each Operation) bool { return each.Name == operation })
+	}
+	change := func(cells []string, target int, operation, result string) []string {
+		cells[at(target, operation)] = result
+		return cells
+	}
+	for name, test := range map[string]struct {
+		capabilities uint64
+		namespace    string
+		observed     []string
+		differing    []string
+	}{
+		"PERFMON on an older kernel":        {CapPerfmon, initial, observed(), nil},
+		"PERFMON on a newer kernel":         {CapPerfmon, initial, observed("environ", "maps"), nil},
+		"SYS_ADMIN on an older kernel":      {CapSysAdmin, initial, observed(), nil},
+		"SYS_ADMIN on a newer kernel":       {CapSysAdmin, initial, observed("environ", "maps"), nil},
+		"granted although nobody asked":     {0, initial, observed("environ", "maps"), []string{"environ", "maps", "environ", "maps"}},
+		"granted in another user namespace": {CapPerfmon, other, observed("environ", "maps"), []string{"environ", "maps", "environ", "maps"}},
+		"refused in another user namespace": {CapPerfmon, other, observed(), nil},
+		"maps without environ":              {CapPerfmon, initial, observed("maps"), []string{"environ", "environ"}},
+		"environ without maps":              {CapPerfmon, initial, observed("environ"), []string{"environ", "environ"}},
+		"memory beside maps":                {CapPerfmon, initial, observed("environ", "maps", "mem"), []string{"mem", "mem"}},
+		"everything that ptrace guards": {
+			CapPerfmon, initial, observed("environ", "maps", "mem", "cwd", "root", "exe", "fd", "ns"),
+			[]string{"cwd", "root", "exe", "fd", "mem", "ns", "cwd", "root", "exe", "fd", "mem", "ns"},
+		},
+		"maps of the first stranger and no other":  {CapPerfmon, initial, change(observed("environ", "maps"), 1, "maps", "EACCES"), []string{"maps"}},
+		"maps of the second stranger and no other": {CapPerfmon, initial, change(observed(), 1, "maps", Allowed), []string{"maps"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			caller := party("caller", 0, defaultCapabilities|test.capabilities)
+			caller.UserNamespace = test.namespace
+			matrix := Matrix{Targets: []Party{party("worker", 101, 0), party("pause", 65535, 0)}}
+			for i := range matrix.Targets {
+				matrix.Targets[i].UserNamespace = test.namespace
+			}
+			matrix.Add(caller, Platform{}, test.observed)
+			var differing []string
+			for _, cell := range matrix.Cells {
+				if cell.Observed != cell.Want {
+					differing = append(differing, cell.Operation)
+				}
+			}
+			if !slices.Equal(differing, test.differing) {
+				t.Errorf("%v differ from the rules, want %v", differing, test.differing)
+			}
+		})
+	}
+}
+
+// TestPerfmonPassesNoModes: the environment is its owner's only, and CAP_PERFMON does not change that.
+func TestPerfmonPassesNoModes(t *testing.T) {
+	caller := party("caller", 0, CapPerfmon)
+	for operation, want := range map[string]string{"environ": "EACCES", "maps": Allowed} {
+		at := slices.IndexFunc(Operations, func(each Operation) bool { return each.Name == operation })
+		got, _, _ := Expected(caller, party("worker", 101, 0), Operations[at], Platform{PerfmonReadsMemory: true})
+		if got != want {
+			t.Errorf("%s is %s, want %s", operation, got, want)
 		}
 	}
 }

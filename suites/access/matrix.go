@@ -16,6 +16,8 @@ const (
 	CallerRootLessKill = "root without CAP_KILL"
 	CallerRootBare     = "root without capabilities"
 	CallerRootKill     = "root with CAP_KILL only"
+	CallerPerfmon      = "root with CAP_PERFMON"
+	CallerAdmin        = "root with CAP_SYS_ADMIN"
 	CallerStranger     = "uid 1000"
 	CallerInert        = "uid 1000 with CAP_SYS_PTRACE added"
 	CallerWorker       = "the worker's uid"
@@ -61,6 +63,7 @@ func (matrix Matrix) Of(caller string) []reports.Access {
 // Add judges what one caller observed, target by target and operation by operation, by the rules.
 func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
 	matrix.Callers = append(matrix.Callers, caller)
+	platform.PerfmonReadsMemory = perfmonReadsMemory(caller, matrix.Targets, observed)
 	for i, target := range matrix.Targets {
 		for j, operation := range Operations {
 			cell := reports.Access{
@@ -69,24 +72,16 @@ func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
 			cell.Want, cell.Rule, cell.Narrowed = Expected(caller, target, operation, platform)
 			// A security module may forbid more than the rules: it is believed where it is on, and only in refusing.
 			refused := cell.Observed == "EACCES" || cell.Observed == "EPERM"
-			if module := SecurityModule(caller.Label); module != "" && cell.Want == Allowed && refused && operation.check != checkNothing {
-				cell.Want, cell.Narrowed = cell.Observed, module
-				cell.Rule += fmt.Sprintf("; %s confines the caller (%s)", module, caller.Label)
+			if cell.Want == Allowed && refused && operation.check != checkNothing {
+				explanation := Labels{Look: caller.Label, Start: caller.StartLabel, Target: target.Label}.Explain()
+				if explanation.Module != "" {
+					cell.Want, cell.Narrowed = cell.Observed, explanation.Module
+					cell.Rule += "; " + explanation.Words
+				}
 			}
 			matrix.Cells = append(matrix.Cells, cell)
 		}
 	}
-}
-
-// SecurityModule names the module that a label in /proc/PID/attr/current is of, empty when it confines nothing.
-func SecurityModule(label string) string {
-	switch {
-	case label == "" || label == "unconfined" || strings.HasSuffix(label, "(complain)"):
-		return ""
-	case strings.Count(label, ":") >= 3:
-		return "selinux"
-	}
-	return "apparmor"
 }
 
 // Script tries every operation on every target in one shell: a line for each, with the exit code and the words.

@@ -4,6 +4,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,8 @@ import (
 const (
 	CapKill      uint64 = 1 << unix.CAP_KILL
 	CapSysPtrace uint64 = 1 << unix.CAP_SYS_PTRACE
+	CapSysAdmin  uint64 = 1 << unix.CAP_SYS_ADMIN
+	CapPerfmon   uint64 = 1 << unix.CAP_PERFMON
 
 	capDACOverride   uint64 = 1 << unix.CAP_DAC_OVERRIDE
 	capDACReadSearch uint64 = 1 << unix.CAP_DAC_READ_SEARCH
@@ -31,6 +34,8 @@ type Operation struct {
 	// ownerOnly says that the mode of the file, or of the folder that it lies in, lets the file's owner only read it, see proc(5).
 	ownerOnly bool
 	check     check
+	// memory says that newer kernels allow it to CAP_PERFMON and CAP_SYS_ADMIN as well: it reads what describes a process's memory.
+	memory bool
 }
 
 // check is which of the kernel's checks guards an operation.
@@ -48,12 +53,12 @@ var Operations = []Operation{
 	{Name: "signal", Command: "kill -0 %d", check: checkSignal},
 	{Name: "cmdline", Command: "true </proc/%d/cmdline", check: checkNothing},
 	{Name: "status", Command: "true </proc/%d/status", check: checkNothing},
-	{Name: "environ", Command: "true </proc/%d/environ", ownerOnly: true, check: checkPtraceRead},
+	{Name: "environ", Command: "true </proc/%d/environ", ownerOnly: true, check: checkPtraceRead, memory: true},
 	{Name: "cwd", Command: "true </proc/%d/cwd/", check: checkPtraceRead},
 	{Name: "root", Command: "true </proc/%d/root/", check: checkPtraceRead},
 	{Name: "exe", Command: "true </proc/%d/exe", check: checkPtraceRead},
 	{Name: "fd", Command: "true </proc/%d/fd/0", ownerOnly: true, check: checkPtraceRead},
-	{Name: "maps", Command: "true </proc/%d/maps", check: checkPtraceRead},
+	{Name: "maps", Command: "true </proc/%d/maps", check: checkPtraceRead, memory: true},
 	{Name: "mem", Command: "true </proc/%d/mem", ownerOnly: true, check: checkPtraceAttach},
 	{Name: "ns", Command: "true </proc/%d/ns/pid", check: checkPtraceRead},
 }
@@ -65,12 +70,16 @@ type Party struct {
 	Owner         int    // uid that owns its files in /proc: its own while it is dumpable, otherwise root
 	UserNamespace string // as readlink of ns/user gives it, empty when it could not be read
 	Label         string // of AppArmor or SELinux, empty without one
+	StartLabel    string // the same of the start process of the container in which it was executed, empty when that is not known
 }
 
 // Platform is what besides the credentials decides, as read in the caller's container.
 type Platform struct {
 	Yama    int // kernel.yama.ptrace_scope, 0 where there is no Yama
 	Hidepid Hidepid
+	// PerfmonReadsMemory says that the kernel lets CAP_PERFMON and CAP_SYS_ADMIN read the environment and the memory maps of
+	// processes of any uid.
+	PerfmonReadsMemory bool
 }
 
 // Hidepid is how /proc is mounted, see proc(5).
@@ -93,6 +102,9 @@ func Expected(caller, target Party, operation Operation, platform Platform) (exp
 	}
 	if operation.ownerOnly && caller.UIDs[3] != target.Owner && caller.Effective&(capDACOverride|capDACReadSearch) == 0 {
 		return "EACCES", "the file is its owner's only, and the caller has no CAP_DAC_OVERRIDE", ""
+	}
+	if operation.memory && platform.PerfmonReadsMemory && caller.hasPerfmon() {
+		return Allowed, "the caller has CAP_PERFMON or CAP_SYS_ADMIN, and this kernel lets both read what describes memory", ""
 	}
 	allowed, rule := ptraceAccess(caller, target)
 	if !allowed {
@@ -133,6 +145,37 @@ func ptraceAccess(caller, target Party) (allowed bool, rule string) {
 		return false, "the target has capabilities that the caller lacks"
 	}
 	return true, "equal uids and gids, dumpable, and the caller has all capabilities of the target"
+}
+
+// initialUserNamespace is the link of ns/user in the user namespace that the kernel starts with: its number is part of the
+// kernel's interface.
+const initialUserNamespace = "user:[4026531837]"
+
+// hasPerfmon is perfmon_capable() of the kernel: either capability counts, in the initial user namespace alone.
+func (party Party) hasPerfmon() bool {
+	return party.Effective&(CapPerfmon|CapSysAdmin) != 0 && (party.UserNamespace == "" || party.UserNamespace == initialUserNamespace)
+}
+
+// Permits tells whether the kernel's own rules allow a caller the operation of that name on a target, where no security module,
+// Yama or hidepid narrows them. It panics when there is no such operation.
+func Permits(caller, target Party, operation string) bool {
+	at := slices.IndexFunc(Operations, func(each Operation) bool { return each.Name == operation })
+	if at < 0 {
+		panic("there is no operation " + operation)
+	}
+	expected, _, _ := Expected(caller, target, Operations[at], Platform{})
+	return expected == Allowed
+}
+
+// perfmonReadsMemory tells whether the kernel has shown, to a caller with CAP_PERFMON or CAP_SYS_ADMIN, that it lets these read
+// memory maps: those of the first target that ptrace(2) keeps from the caller were allowed. Every other cell is held to that.
+func perfmonReadsMemory(caller Party, targets []Party, observed []string) bool {
+	maps := slices.IndexFunc(Operations, func(operation Operation) bool { return operation.Name == "maps" })
+	stranger := slices.IndexFunc(targets, func(target Party) bool {
+		allowed, _ := ptraceAccess(caller, target)
+		return !allowed
+	})
+	return caller.hasPerfmon() && stranger >= 0 && observed[stranger*len(Operations)+maps] == Allowed
 }
 
 func (party Party) hasPtrace(target Party) bool {
