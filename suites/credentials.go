@@ -9,6 +9,7 @@ import (
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 
+	"sharedpid.example/helpers/process"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 	"sharedpid.example/suites/access"
@@ -86,6 +87,9 @@ var credentialTraits = []suite.Trait{
 			),
 				fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -0 %d", target.PID))
 			if err != nil {
+				return err
+			}
+			if err := explainSameUID(ctx, session, fileModesFixture, target, looked[:3]); err != nil {
 				return err
 			}
 			judgeSameUID(judge, looked[0], looked[1], looked[2])
@@ -323,12 +327,15 @@ func checkAccess(title string, claims func(access.Matrix) []accessClaim) func(co
 }
 
 // judgeClaims holds cells to what is claimed of them. A cell that the platform was detected to narrow is held to what
-// the platform allows.
+// the platform allows; what a security module refuses of a claim cannot be had on the platform.
 func judgeClaims(judge suite.Judge, matrix access.Matrix, claims []accessClaim) {
 	judge.Precondition.Expect(claims).NotTo(gomega.BeEmpty(), "there must be a process of another uid")
 	for _, claim := range claims {
 		for _, operation := range claim.operations {
 			cell, want, why := matrix.Cell(claim.caller, claim.target, operation), claim.want, ""
+			if err := excuseCell(matrix, cell); err != nil && want == access.Allowed {
+				judge.Stop(err)
+			}
 			if cell.Narrowed != "" {
 				want, why = cell.Want, " under "+cell.Narrowed
 			}
@@ -336,6 +343,19 @@ func judgeClaims(judge suite.Judge, matrix access.Matrix, claims []accessClaim) 
 				"%s of the %s by %s is %s, must be %s%s", operation, claim.target, claim.caller, cell.Observed, want, why)
 		}
 	}
+}
+
+// excuseCell is the error of a check that claims a cell which a security module refuses, nil for every other cell.
+func excuseCell(matrix access.Matrix, cell reports.Access) error {
+	if cell.Narrowed == "" {
+		return nil
+	}
+	caller := matrix.Caller(cell.Caller)
+	if cell.Narrowed != access.SecurityModule(caller.Label) {
+		return nil
+	}
+	return excuse(caller, matrix.Target(cell.Target), fmt.Sprintf("%s of the %s by %s is %s",
+		cell.Operation, cell.Target, cell.Caller, cell.Observed))
 }
 
 // judgeAccess holds every cell to its rule, and names all that differ.
@@ -354,24 +374,29 @@ func judgeAccess(judge suite.Judge, cells []reports.Access) {
 		))
 }
 
-// siblingCapabilities are those that matter between siblings, and the callers of fixtures/manifests/access-matrix.yaml in which
-// each must be effective.
-var siblingCapabilities = []struct {
-	name    string
-	bit     uint64
-	callers []string
-}{
-	{"CAP_SYS_PTRACE", access.CapSysPtrace, []string{access.CallerTracer}},
-	{"CAP_PERFMON", access.CapPerfmon, []string{access.CallerPerfmon}},
-	{"CAP_SYS_ADMIN", access.CapSysAdmin, []string{access.CallerAdmin}},
+// siblingCapability matters between siblings and is given by no runtime by default. One caller of
+// fixtures/manifests/access-matrix.yaml asks for it.
+type siblingCapability struct {
+	name   string
+	bit    uint64
+	caller string
 }
+
+var (
+	// memoryCapabilities are those that newer kernels let read what describes memory.
+	memoryCapabilities = []siblingCapability{
+		{"CAP_PERFMON", access.CapPerfmon, access.CallerPerfmon},
+		{"CAP_SYS_ADMIN", access.CapSysAdmin, access.CallerAdmin},
+	}
+	siblingCapabilities = append([]siblingCapability{{"CAP_SYS_PTRACE", access.CapSysPtrace, access.CallerTracer}}, memoryCapabilities...)
+)
 
 // judgeCapabilities compares the effective capabilities with the securityContexts of fixtures/manifests/access-matrix.yaml.
 func judgeCapabilities(judge suite.Judge, callers []access.Party) {
 	for _, caller := range callers {
 		for _, capability := range siblingCapabilities {
 			effective := caller.Effective&capability.bit != 0
-			judge.Claim.Expect(effective).To(gomega.Equal(slices.Contains(capability.callers, caller.Name)),
+			judge.Claim.Expect(effective).To(gomega.Equal(caller.Name == capability.caller),
 				"%s: %s is effective: %t", caller.Name, capability.name, effective)
 		}
 		kill := caller.Effective&access.CapKill != 0
@@ -391,33 +416,35 @@ func judgeCapabilities(judge suite.Judge, callers []access.Party) {
 	}
 }
 
-// perfmonCallers are those whose capability newer kernels let read what describes memory.
-var perfmonCallers = []struct {
-	name       string
-	capability string
-	bit        uint64
-}{
-	{access.CallerPerfmon, "CAP_PERFMON", access.CapPerfmon},
-	{access.CallerAdmin, "CAP_SYS_ADMIN", access.CapSysAdmin},
-}
-
 // checkPerfmon says what this cluster's kernels do with CAP_PERFMON and CAP_SYS_ADMIN between siblings.
 func checkPerfmon(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 	matrix, err := seenMatrix(ctx, session)
 	if err != nil {
 		return err
 	}
-	for _, caller := range perfmonCallers {
-		title := caller.capability + " reads the environment and the memory maps of processes of other uids here"
-		if matrix.Cell(caller.name, access.TargetWorker, "maps").Observed != access.Allowed {
-			title = caller.capability + " opens nothing of processes of other uids here"
+	for _, capability := range memoryCapabilities {
+		title := capability.name + " reads the environment and the memory maps of processes of other uids here"
+		if matrix.Cell(capability.caller, access.TargetWorker, "maps").Observed != access.Allowed {
+			title = capability.name + " opens nothing of processes of other uids here"
 		}
-		recordAccess(session, title, matrix.Of(caller.name)...)
+		recordAccess(session, title, matrix.Of(capability.caller)...)
 	}
-	for _, caller := range perfmonCallers {
-		judge.Precondition.Expect(matrix.Caller(caller.name).Effective&caller.bit).NotTo(gomega.BeZero(),
-			"%s is not effective in the container that asks for it: credentials/capabilities-as-requested is about that", caller.capability)
-		judgeAccess(judge, matrix.Of(caller.name))
+	for _, capability := range memoryCapabilities {
+		judge.Precondition.Expect(matrix.Caller(capability.caller).Effective&capability.bit).NotTo(gomega.BeZero(),
+			"%s is not effective in the container that asks for it: credentials/capabilities-as-requested is about that", capability.name)
+		judgeAccess(judge, matrix.Of(capability.caller))
+	}
+	return nil
+}
+
+// explainSameUID asks whether a security module narrows what judgeSameUID is given.
+func explainSameUID(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, target process.Process, looked []suite.ExecResult,
+) error {
+	for i, operation := range []string{"environ", "root", "signal"} {
+		if err := explainRefusal(ctx, session, fixture, "visitor", target, operation, looked[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -452,6 +479,9 @@ func checkUserNamespace(ctx context.Context, session *suite.Session, judge suite
 	judge.Claim.Expect(strings.Fields(visitor[1].Output)).NotTo(gomega.Equal([]string{"0", "0", "4294967295"}),
 		"the Pod must not be in the node's user namespace")
 	judge.Claim.Expect(looked[0].Output).To(gomega.Equal(visitor[0].Output), "the containers must be in one user namespace")
+	if err := explainSameUID(ctx, session, userNamespaceFixture, target, looked[1:4]); err != nil {
+		return err
+	}
 	judgeSameUID(judge, looked[1], looked[2], looked[3])
 	judge.Claim.Expect(looked[4].Errno()).To(gomega.Equal("EACCES"), "the private file must be denied, it gave %s", quote(looked[4].Output))
 	return nil

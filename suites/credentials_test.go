@@ -80,6 +80,7 @@ func TestJudgeSameUID(t *testing.T) {
 }
 
 func TestJudgeAccess(t *testing.T) {
+	const profile, stacked = "cri-containerd.apparmor.d (enforce)", "cri-containerd.apparmor.d//&unconfined (enforce)"
 	cell := reports.Access{
 		Caller:    access.CallerRoot,
 		Target:    access.TargetMaster,
@@ -91,14 +92,30 @@ func TestJudgeAccess(t *testing.T) {
 	refused.Observed = "EACCES"
 	narrowed := refused
 	narrowed.Want, narrowed.Narrowed = "EACCES", "apparmor"
+	hidden := refused
+	hidden.Observed, hidden.Want, hidden.Narrowed = "ENOENT", "ENOENT", "hidepid"
 	claim := []accessClaim{{access.Allowed, access.CallerRoot, access.TargetMaster, []string{"root"}}}
 	for _, test := range []struct {
-		cell reports.Access
-		want reports.Verdict
-	}{{cell, reports.Conformant}, {refused, reports.Nonconformant}, {narrowed, reports.Conformant}} {
-		cells := []reports.Access{test.cell}
-		expectVerdict(t, test.want, func(judge suite.Judge) { judgeAccess(judge, cells) })
-		expectVerdict(t, test.want, func(judge suite.Judge) { judgeClaims(judge, access.Matrix{Cells: cells}, claim) })
+		cell              reports.Access
+		label, startLabel string
+		cells, claims     reports.Verdict
+	}{
+		{cell, "", "", reports.Conformant, reports.Conformant},
+		{cell, profile, profile, reports.Conformant, reports.Conformant},
+		{refused, "", "", reports.Nonconformant, reports.Nonconformant},
+		// The rules hold where a module narrows them, and what is claimed of them cannot be had there.
+		{narrowed, profile, profile, reports.Conformant, reports.Unsupported},
+		{narrowed, stacked, profile, reports.Conformant, reports.Inconclusive},
+		{hidden, profile, profile, reports.Conformant, reports.Conformant},
+	} {
+		caller := party(access.CallerRoot, 0, defaultCapabilities)
+		caller.Label, caller.StartLabel = test.label, test.startLabel
+		matrix := access.Matrix{
+			Cells: []reports.Access{test.cell}, Callers: []access.Party{caller},
+			Targets: []access.Party{party(access.TargetMaster, 0, defaultCapabilities)},
+		}
+		expectVerdict(t, test.cells, func(judge suite.Judge) { judgeAccess(judge, matrix.Cells) })
+		expectVerdict(t, test.claims, func(judge suite.Judge) { judgeClaims(judge, matrix, claim) })
 	}
 	// Nothing claimed is nothing observed.
 	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeClaims(judge, access.Matrix{}, nil) })

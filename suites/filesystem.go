@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 
-	"sharedpid.example/helpers/suite"
-
 	"github.com/onsi/gomega"
+
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
 )
 
 var filesystemTraits = []suite.Trait{
@@ -21,13 +22,17 @@ var filesystemTraits = []suite.Trait{
 			NextStep: "look at /proc/self/mounts of both containers and at the access matrix",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			root, err := rootOf(ctx, session, siblingsFixture, "tracer", owner)
+			target, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", owner)
 			if err != nil {
 				return err
 			}
+			root := rootOf(target)
 			looked, err := session.Exec(ctx, siblingsFixture, "tracer", "volumes of the sibling, through /proc and at their own path",
 				"cat "+root+"/secret/canary", "cat "+root+"/scratch/canary", "cat /secret/canary", "cat /scratch/canary")
 			if err != nil {
+				return err
+			}
+			if err := explainRefusal(ctx, session, siblingsFixture, "tracer", target, "root", looked[:2]...); err != nil {
 				return err
 			}
 			judgeVolumes(judge, looked)
@@ -59,11 +64,11 @@ var filesystemTraits = []suite.Trait{
 			},
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			writable, err := rootOf(ctx, session, siblingsFixture, "tracer", owner)
+			writable, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", owner)
 			if err != nil {
 				return err
 			}
-			sealed, err := rootOf(ctx, session, siblingsFixture, "tracer", sealed)
+			sealed, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", sealed)
 			if err != nil {
 				return err
 			}
@@ -72,9 +77,14 @@ var filesystemTraits = []suite.Trait{
 				return err
 			}
 			writes, err := session.ExecOnce(ctx, siblingsFixture, "tracer", "writes through /proc",
-				"echo written by a sibling >"+writable+"/written", "touch "+sealed+"/written")
+				"echo written by a sibling >"+rootOf(writable)+"/written", "touch "+rootOf(sealed)+"/written")
 			if err != nil {
 				return err
+			}
+			for i, target := range []process.Process{writable, sealed} {
+				if err := explainRefusal(ctx, session, siblingsFixture, "tracer", target, "root", writes[i]); err != nil {
+					return err
+				}
 			}
 			after, err := session.Exec(ctx, siblingsFixture, "owner", "the file after it was written", "cat /written")
 			if err != nil {
@@ -123,11 +133,14 @@ var filesystemTraits = []suite.Trait{
 			files := []string{"/etc/nginx/nginx.conf", "/etc/nginx/mime.types"}
 			var through, own []string
 			for _, file := range files {
-				through = append(through, fmt.Sprintf("cat /proc/%d/root%s", target.PID, file), "cat "+file)
+				through = append(through, "cat "+rootOf(target)+file, "cat "+file)
 				own = append(own, "cat "+file)
 			}
 			read, err := session.Exec(ctx, articleFixture, "shell", "read through /proc, and at the same path of the shell", through...)
 			if err != nil {
+				return err
+			}
+			if err := explainRefusal(ctx, session, articleFixture, "shell", target, "root", read[0], read[2]); err != nil {
 				return err
 			}
 			had, err := session.Exec(ctx, articleFixture, "nginx", "what nginx has", own...)
@@ -176,10 +189,13 @@ var filesystemTraits = []suite.Trait{
 			if err != nil {
 				return err
 			}
-			root := fmt.Sprintf("/proc/%d/root/files/", target.PID)
+			root := rootOf(target) + "/files/"
 			reads, err := session.Exec(ctx, fileModesFixture, "visitor", "files of the sibling, read by uid 1000",
 				"cat "+root+"readable", "cat "+root+"private", "ls -ln "+root+"..data/private")
 			if err != nil {
+				return err
+			}
+			if err := explainRefusal(ctx, session, fileModesFixture, "visitor", target, "root", reads[0], reads[2]); err != nil {
 				return err
 			}
 			judgeModesHold(judge, reads[0], reads[1], reads[2])
@@ -189,10 +205,7 @@ var filesystemTraits = []suite.Trait{
 }
 
 // rootOf is the root directory of a process, as a sibling that sees it reaches it.
-func rootOf(ctx context.Context, session *suite.Session, fixture suite.Fixture, container string, wanted suite.Process) (string, error) {
-	target, err := session.Find(ctx, fixture, container, "processes seen from "+container, wanted)
-	return fmt.Sprintf("/proc/%d/root", target.PID), err
-}
+func rootOf(target process.Process) string { return fmt.Sprintf("/proc/%d/root", target.PID) }
 
 func judgeVolumes(judge suite.Judge, looked []suite.ExecResult) {
 	judge.Claim.Expect(looked[0].Output).To(gomega.Equal("canary-in-a-secret-volume"),

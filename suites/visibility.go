@@ -161,6 +161,9 @@ var visibilityTraits = []suite.Trait{
 			if err != nil {
 				return err
 			}
+			if err := explainRefusal(ctx, session, siblingsFixture, "tracer", target, "environ", environ...); err != nil {
+				return err
+			}
 			judgeCanaryIsRead(judge, environ[0])
 			unshared, err := session.Processes(ctx, siblingsUnsharedFixture, "tracer", "processes seen from the tracer")
 			if err != nil {

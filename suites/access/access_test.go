@@ -196,7 +196,9 @@ func TestPerfmonReadsMemory(t *testing.T) {
 			CapPerfmon, initial, observed("environ", "maps", "mem", "cwd", "root", "exe", "fd", "ns"),
 			[]string{"cwd", "root", "exe", "fd", "mem", "ns", "cwd", "root", "exe", "fd", "mem", "ns"},
 		},
-		"maps of the first stranger and no other":  {CapPerfmon, initial, change(observed("environ", "maps"), 1, "maps", "EACCES"), []string{"maps"}},
+		"maps of the first stranger and no other": {
+			CapPerfmon, initial, change(observed("environ", "maps"), 1, "maps", "EACCES"), []string{"maps"},
+		},
 		"maps of the second stranger and no other": {CapPerfmon, initial, change(observed(), 1, "maps", Allowed), []string{"maps"}},
 	} {
 		t.Run(name, func(t *testing.T) {

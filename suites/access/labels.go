@@ -17,6 +17,11 @@ type Labels struct {
 	Target string // of the process that was asked for something
 }
 
+// LabelsOf returns the labels that count when a caller asks something of a target.
+func LabelsOf(caller, target Party) Labels {
+	return Labels{Look: caller.Label, Start: caller.StartLabel, Target: target.Label}
+}
+
 // Explanation is how the labels explain that a look was refused although the kernel's own rules allow it.
 type Explanation struct {
 	Module      string // that confines the look: "apparmor" or "selinux", empty when none does

@@ -26,7 +26,7 @@ func TestExplainLabels(t *testing.T) {
 		"a target without a label":      {Labels{containerd, containerd, ""}, "apparmor", false, "(unknown)"},
 		"a start process without one":   {Labels{containerd, "", containerd}, "apparmor", false, "confines the look"},
 		"exec is stacked":               {Labels{stacked, containerd, containerd}, "apparmor", true, "containerd#12886"},
-		"exec has another SELinux type": {Labels{otherSelinux, selinux, selinux}, "selinux", true, otherSelinux + ", its start process under " + selinux},
+		"exec has another SELinux type": {Labels{otherSelinux, selinux, selinux}, "selinux", true, otherSelinux + ", its start"},
 		"exec alone is confined":        {Labels{containerd, "unconfined", "unconfined"}, "apparmor", true, "containerd#12886"},
 		"exec alone is unconfined":      {Labels{"unconfined", containerd, containerd}, "", true, "containerd#12886"},
 		"the look's own is not known":   {Labels{"", containerd, containerd}, "", false, ""},

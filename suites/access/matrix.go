@@ -47,12 +47,17 @@ func (matrix Matrix) Cell(caller, target, operation string) reports.Access {
 }
 
 // Caller returns the caller of a name. It panics when there is none.
-func (matrix Matrix) Caller(name string) Party {
-	at := slices.IndexFunc(matrix.Callers, func(caller Party) bool { return caller.Name == name })
+func (matrix Matrix) Caller(name string) Party { return named(matrix.Callers, name) }
+
+// Target returns the target of a name. It panics when there is none.
+func (matrix Matrix) Target(name string) Party { return named(matrix.Targets, name) }
+
+func named(parties []Party, name string) Party {
+	at := slices.IndexFunc(parties, func(party Party) bool { return party.Name == name })
 	if at < 0 {
-		panic("the access matrix has no caller " + name)
+		panic("the access matrix knows no " + name)
 	}
-	return matrix.Callers[at]
+	return parties[at]
 }
 
 // Of returns the cells of one caller.
@@ -73,7 +78,7 @@ func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
 			// A security module may forbid more than the rules: it is believed where it is on, and only in refusing.
 			refused := cell.Observed == "EACCES" || cell.Observed == "EPERM"
 			if cell.Want == Allowed && refused && operation.check != checkNothing {
-				explanation := Labels{Look: caller.Label, Start: caller.StartLabel, Target: target.Label}.Explain()
+				explanation := LabelsOf(caller, target).Explain()
 				if explanation.Module != "" {
 					cell.Want, cell.Narrowed = cell.Observed, explanation.Module
 					cell.Rule += "; " + explanation.Words

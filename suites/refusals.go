@@ -1,0 +1,68 @@
+package suites
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+	"sharedpid.example/suites/access"
+)
+
+// explainRefusal is asked by every trait whose statement allows something, before it judges what a container met: a look that was
+// refused with EACCES or EPERM accuses nobody where a security module narrows what the kernel's rules allow. Operation is the
+// name in access.Operations of what was refused, and target the process that it was wanted of. It returns nil when nothing was
+// refused, and when the refusal stands: the kernel's rules refuse it as well, or no module is seen. Otherwise the error is
+// Unsupported, or Inconclusive where exec itself has another label than its container.
+func explainRefusal(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, container string,
+	target process.Process, operation string, looked ...suite.ExecResult,
+) error {
+	at := slices.IndexFunc(looked, func(each suite.ExecResult) bool { return each.Errno() == "EACCES" || each.Errno() == "EPERM" })
+	if at < 0 {
+		return nil
+	}
+	facts, err := session.Read(ctx, fixture, container, process.Script, "cat /proc/self/attr/current", access.LabelsCommand,
+		fmt.Sprintf("stat -c %%u /proc/%d/environ", target.PID))
+	if err != nil {
+		return err
+	}
+	snapshot, err := process.Parse(facts[0].Output)
+	if err != nil {
+		return suite.Undecided(reports.Lost, "container %s: %v", container, err)
+	}
+	self, found := snapshot.PID(snapshot.Self)
+	if !found {
+		return suite.Undecided(reports.Precondition, "container %s: the look does not see itself", container)
+	}
+	labels := access.ParseLabels(facts[2].Output)
+	caller := access.Party{Name: container, Process: self, Label: facts[1].Answer(), StartLabel: access.StartLabel(snapshot, labels)}
+	asked := access.Party{Process: target, Owner: target.UID, Label: labels[target.PID]}
+	if owner, err := strconv.Atoi(facts[3].Answer()); err == nil {
+		asked.Owner = owner
+	}
+	return whoseRefusal(caller, asked, operation, looked[at])
+}
+
+// whoseRefusal decides whose matter a refused look is: nil when it is a violation.
+func whoseRefusal(caller, target access.Party, operation string, refused suite.ExecResult) error {
+	if !access.Permits(caller, target, operation) {
+		return nil
+	}
+	return excuse(caller, target, fmt.Sprintf("%s was refused with %s", refused.Command, refused.Errno()))
+}
+
+// excuse is the error of a check that met a refusal which the labels of both sides explain, nil when they do not.
+func excuse(caller, target access.Party, refusal string) error {
+	explanation := access.LabelsOf(caller, target).Explain()
+	switch {
+	case explanation.ExecDiffers:
+		return suite.Undecided(reports.Precondition, "%s: %s", explanation.Words, refusal)
+	case explanation.Module != "":
+		return &suite.Unsupported{Reason: explanation.Words + ": " + refusal}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package suites
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+	"sharedpid.example/suites/access"
+)
+
+func TestWhoseRefusal(t *testing.T) {
+	const profile, stacked = "cri-containerd.apparmor.d (enforce)", "cri-containerd.apparmor.d//&unconfined (enforce)"
+	for name, test := range map[string]struct {
+		capabilities uint64
+		label, start string
+		operation    string
+		want         reports.Verdict // conformant where the refusal is left to the judge
+	}{
+		"no module":                           {defaultCapabilities, "", "", "root", reports.Conformant},
+		"AppArmor":                            {defaultCapabilities, profile, profile, "root", reports.Unsupported},
+		"AppArmor, and a signal":              {defaultCapabilities, profile, profile, "signal", reports.Unsupported},
+		"exec has another label":              {defaultCapabilities, stacked, profile, "root", reports.Inconclusive},
+		"capabilities are missing as well":    {0, profile, profile, "root", reports.Conformant},
+		"and the label is another":            {0, stacked, profile, "environ", reports.Conformant},
+		"capabilities matter not for signals": {0, profile, profile, "signal", reports.Unsupported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			caller := party("caller", 0, test.capabilities)
+			caller.Label, caller.StartLabel = test.label, test.start
+			outcome := suite.Conclude(func(suite.Judge) error {
+				return whoseRefusal(caller, party("target", 0, defaultCapabilities), test.operation, observedDenied)
+			})
+			if outcome.Verdict != test.want {
+				t.Errorf("%s (%s), want %s", outcome.Verdict, outcome.Reason, test.want)
+			}
+			if outcome.Verdict == reports.Inconclusive && outcome.Kind != reports.Precondition {
+				t.Errorf("kind %s", outcome.Kind)
+			}
+		})
+	}
+}
+
+// TestRefusedLooksAskForLabels refuses what each trait claims to be allowed: without a module that accuses, under one it does not.
+func TestRefusedLooksAskForLabels(t *testing.T) {
+	const profile, stacked = "cri-containerd.apparmor.d (enforce)", "cri-containerd.apparmor.d//&unconfined (enforce)"
+	for trait, refused := range map[string]string{
+		"visibility/secrets-in-environ":        "| grep ^CANARY=",
+		"filesystem/volumes-through-proc-root": "/root/secret/canary",
+		"filesystem/config-through-proc-root":  "/root/etc/nginx/nginx.conf",
+		"filesystem/write-through-proc-root":   "echo written by a sibling",
+		"filesystem/modes-still-hold":          "/root/files/readable\ncat",
+		"credentials/same-uid-allows":          "/environ\ncat",
+	} {
+		for _, test := range []struct {
+			label, start string
+			want         reports.Verdict
+		}{
+			{"", "", reports.Nonconformant},
+			{"unconfined", "unconfined", reports.Nonconformant},
+			{profile, profile, reports.Unsupported},
+			{stacked, profile, reports.Inconclusive},
+		} {
+			t.Run(fmt.Sprintf("%s, %q", trait, test.label), func(t *testing.T) {
+				got := refusedRun(t, trait, refused, test.label, test.start)
+				if got.Verdict != test.want {
+					t.Errorf("%s (%s): %s, want %s", got.Verdict, got.Kind, got.Reason, test.want)
+				}
+			})
+		}
+	}
+}
+
+// refusedRun judges a trait on the recording of a healthy runtime, in which the first command of the exec with some words is
+// refused. The labels that are asked for then are those of a look and of every other process.
+func refusedRun(t *testing.T, trait, words, label, start string) suite.Outcome {
+	t.Helper()
+	run := readRecording(t, "testdata/healthy.json.gz")
+	run.Results = slices.DeleteFunc(run.Results, func(result reports.Result) bool { return result.Trait != trait })
+	var looks []reports.Look
+	for _, look := range run.Looks {
+		if look.By != trait || !strings.Contains(look.Question, words) {
+			looks = append(looks, look)
+			continue
+		}
+		answerTo(t, words, func(answer *[]map[string]any) {
+			(*answer)[0]["exitCode"], (*answer)[0]["output"] = 1, "cat: can't open: Permission denied\n"
+		})(&look)
+		looks = append(looks, look, labelsLook(t, run.Looks, look, label, start))
+	}
+	run.Looks = looks
+	judged, err := suite.JudgeAgain(run, Traits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := judged.Results[0]
+	return suite.Outcome{Verdict: result.Verdict, Kind: result.Kind, Reason: result.Reason}
+}
+
+// labelsLook is what explainRefusal asks after a refused look, answered from what the same container saw before.
+func labelsLook(t *testing.T, looks []reports.Look, refused reports.Look, label, start string) reports.Look {
+	t.Helper()
+	where, _, _ := strings.Cut(strings.TrimPrefix(refused.Question, "exec "), ": ")
+	at := slices.IndexFunc(looks, func(look reports.Look) bool { return look.Question == "processes seen from "+where })
+	if at < 0 {
+		t.Fatalf("the recording has no snapshot from %s", where)
+	}
+	var seen snapshotAnswer
+	if err := json.Unmarshal(looks[at].Answer, &seen); err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := process.Parse(seen.Output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := regexp.MustCompile("/proc/([0-9]+)/").FindStringSubmatch(refused.Question)[1]
+	owner := 0
+	var labels strings.Builder
+	for _, each := range snapshot.Processes {
+		if strconv.Itoa(each.PID) == pid {
+			owner = each.UID
+		}
+		if start != "" {
+			fmt.Fprintf(&labels, "/proc/%d/attr/current:%s\n", each.PID, start)
+		}
+	}
+	own := map[string]any{"exitCode": 0, "output": label + "\n"}
+	if label == "" {
+		own = map[string]any{"exitCode": 1, "output": "cat: read error: Invalid argument\n"}
+	}
+	answer, err := json.Marshal([]map[string]any{
+		{"exitCode": 0, "output": seen.Output}, own, {"exitCode": 0, "output": labels.String()}, {"exitCode": 0, "output": fmt.Sprintln(owner)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused.Question = fmt.Sprintf("exec %s: %s", where, strings.Join([]string{
+		process.Script, "cat /proc/self/attr/current", access.LabelsCommand, "stat -c %u /proc/" + pid + "/environ",
+	}, "\n"))
+	refused.Answer = answer
+	return refused
+}
