@@ -173,6 +173,28 @@ var visibilityTraits = []suite.Trait{
 			return nil
 		},
 	},
+	{
+		ID: "visibility/start-process-sees-what-exec-sees",
+		Statement: "What a container's start process meets in a sibling's process, its environment, its root directory and signals, MUST be " +
+			"what a process that exec starts in the same container meets.",
+		Profile:  suite.Core,
+		Article:  "The article looks by exec. A sidecar's own process is what uses the shared namespace.",
+		Sources:  []string{criSource, ptraceSource, "https://github.com/containerd/containerd/issues/12886"},
+		Fixtures: []suite.Fixture{startLooksFixture, startLooksUnsharedFixture},
+		Causes: []suite.Cause{
+			sharesUnasked,
+			{
+				Words:    "is not visible",
+				Cause:    notShared[1].Cause,
+				NextStep: notShared[1].NextStep,
+			},
+			{
+				Cause:    "the runtime starts exec with other credentials, or in other namespaces, than the container's start process",
+				NextStep: "compare Uid, CapEff and Seccomp in /proc/PID/status, and the links in /proc/PID/ns, of both",
+			},
+		},
+		Check: checkStartProcess,
+	},
 }
 
 // executed is what exec starts in the shell of the article's Pod.
