@@ -38,9 +38,10 @@ test: ## run the project's own tests; no cluster is needed
 	go test $(RACE) ./...
 
 .PHONY: recordings
-recordings: ## keep what make faults and make e2e PROFILE=full looked at as the recordings that unit tests judge
-	go test ./suites -run '^TestRecorded' -args -record-faults=$(CURDIR)/reports/out/faults/run.json \
-		-record-healthy=$(CURDIR)/reports/out/conformance/run.json
+recordings: ## keep what make faults and make e2e PROFILE=full looked at, whichever ran, as the recordings that unit tests judge
+	go test ./suites -run '^TestRecorded' -args \
+		$(addprefix -record-faults=,$(wildcard $(CURDIR)/reports/out/faults/run.json)) \
+		$(addprefix -record-healthy=,$(wildcard $(CURDIR)/reports/out/conformance/run.json))
 
 .PHONY: mutants
 mutants: ## prove that the tests bite: each deliberate defect of the suite must fail one

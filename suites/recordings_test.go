@@ -43,7 +43,7 @@ func TestRecordedHealthyRuntime(t *testing.T) {
 	judged := judgeRecording(t, "testdata/healthy.json.gz", *recordHealthy)
 	for _, trait := range Traits() {
 		if !slices.ContainsFunc(judged.Results, func(result reports.Result) bool { return result.Trait == trait.ID }) {
-			t.Errorf("%s is not in the recording; run: make recordings", trait.ID)
+			t.Errorf("%s is not in the recording; run: make e2e PROFILE=full recordings", trait.ID)
 		}
 	}
 	for _, result := range judged.Results {
@@ -100,6 +100,15 @@ func keepRecording(t *testing.T, path, from string) {
 	run, err := reports.Read(from)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if run.Running || run.Partial() {
+		t.Fatalf("%s is of a run that is under way or partial: a recording is of a whole one", from)
+	}
+	for _, trait := range Traits() {
+		missing := func(result reports.Result) bool { return result.Trait == trait.ID && result.Verdict != reports.NotRun }
+		if (trait.Profile != suite.Full || run.Profile == string(suite.Full)) && !slices.ContainsFunc(run.Results, missing) {
+			t.Fatalf("%s does not have %s: run make e2e PROFILE=full, or make faults for a trait of profile core, before make recordings", from, trait.ID)
+		}
 	}
 	run.Arguments, run.SetupError, run.PeakMemoryBytes = nil, "", 0
 	for i := range run.Results {

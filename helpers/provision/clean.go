@@ -1,11 +1,14 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"sharedpid.example/fixtures/node"
 	"sharedpid.example/fixtures/runtimes"
@@ -15,15 +18,23 @@ import (
 )
 
 // Clean deletes the clusters that have a record, kept ones as well, and what killed builds left in the cache directory
-// and in the engine. What another process is using stays. It goes on after an error; the error says all that is left.
-func Clean(ctx context.Context, printer *progress.Printer) error {
-	return clean(ctx, printer, newKindLibrary)
+// and in the engine, or only the cluster of the name unless it is empty: that there is none is an error. What another
+// process is using stays. It goes on after an error; the error says all that is left.
+func Clean(ctx context.Context, name string, printer *progress.Printer) error {
+	return clean(ctx, name, printer, newKindLibrary)
 }
 
-func clean(ctx context.Context, printer *progress.Printer, open newLibrary) error {
+func clean(ctx context.Context, name string, printer *progress.Printer, open newLibrary) error {
 	names, err := recorded()
 	if err != nil {
 		return err
+	}
+	if name != "" {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("no run on this machine has left a cluster %s; there are: %s", name,
+				cmp.Or(strings.Join(names, ", "), "none"))
+		}
+		return deleteRecorded(ctx, name, printer, open)
 	}
 	var left error
 	for _, name := range names {

@@ -15,7 +15,7 @@ func TestCleanRemovesWhatKilledBuildsLeft(t *testing.T) {
 		machine.write(filepath.Join(machine.cache, path), "")
 	}
 	machine.write(filepath.Join(machine.folder, "containers"), "sharedpid-node-image-1\nmine\n")
-	if err := Clean(t.Context(), machine.printer); err != nil {
+	if err := Clean(t.Context(), "", machine.printer); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range left {
@@ -44,7 +44,7 @@ func TestCleanOutsideOfACheckoutLeavesRuntimes(t *testing.T) {
 	machine.write(filepath.Join(machine.cache, "runtimes/some/crun/crun"), "")
 	machine.write(filepath.Join(machine.cache, "runtimes/some/.new-1/crun"), "")
 	t.Chdir(t.TempDir())
-	if err := clean(t.Context(), machine.printer, machine.open); err != nil {
+	if err := clean(t.Context(), "", machine.printer, machine.open); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(machine.cache, "runtimes/some/crun/crun")); err != nil {
@@ -63,7 +63,7 @@ func TestCleanLeavesABuildThatRuns(t *testing.T) {
 	if err != nil || unlock == nil {
 		t.Fatal(err)
 	}
-	if err := clean(t.Context(), machine.printer, machine.open); err != nil {
+	if err := clean(t.Context(), "", machine.printer, machine.open); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(running); err != nil || !strings.Contains(machine.shown.String(), "another process builds") {
@@ -83,7 +83,7 @@ func TestCleanGoesOnAfterAnError(t *testing.T) {
 	}
 	machine.write(folder.record(), `{"engine":"nerdctl"}`)
 	machine.write(filepath.Join(machine.cache, "node-image-1", "root.tar"), "")
-	err = clean(t.Context(), machine.printer, machine.open)
+	err = clean(t.Context(), "", machine.printer, machine.open)
 	const want = "the cluster a is left behind: no working container engine"
 	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error is %v, want one line about the cluster a", err)
@@ -92,6 +92,19 @@ func TestCleanGoesOnAfterAnError(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(machine.cache, "node-image-1")); err == nil {
 		t.Error("what a build left stays")
 	}
+}
+
+func TestCleanOfOneCluster(t *testing.T) {
+	machine := newMachine(t)
+	machine.leave(machine.obtain(Options{ClusterName: "a", Keep: true}))
+	machine.leave(machine.obtain(Options{ClusterName: "b", Keep: true}))
+	if err := clean(t.Context(), "c", machine.printer, machine.open); err == nil || !strings.Contains(err.Error(), "has left a cluster c; there are: a, b") {
+		t.Errorf("of a cluster that is not there: %v", err)
+	}
+	if err := clean(t.Context(), "a", machine.printer, machine.open); err != nil {
+		t.Fatal(err)
+	}
+	machine.did("create a", "create b", "delete a")
 }
 
 func TestBesides(t *testing.T) {

@@ -64,7 +64,7 @@ func TestKeptClusterIsFoundUntilItIsCleaned(t *testing.T) {
 	}
 	machine.close(again)
 	machine.did("create sharedpid")
-	if err := clean(t.Context(), machine.printer, machine.open); err != nil {
+	if err := clean(t.Context(), "", machine.printer, machine.open); err != nil {
 		t.Error(err)
 	}
 	machine.did("create sharedpid", "delete sharedpid")
@@ -186,7 +186,7 @@ func TestDamagedRecordIsAnError(t *testing.T) {
 	}
 	machine.write(folder.record(), `{"engine":`)
 	for _, err := range []error{
-		second(obtain(t.Context(), Options{}, machine.printer, machine.open)), clean(t.Context(), machine.printer, machine.open),
+		second(obtain(t.Context(), Options{}, machine.printer, machine.open)), clean(t.Context(), "", machine.printer, machine.open),
 	} {
 		if err == nil || !strings.Contains(err.Error(), folder.record()) {
 			t.Errorf("error is %v, want one that names the record", err)
@@ -204,7 +204,7 @@ func TestNameIsHeldByOneRun(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "another run is using the cluster sharedpid") {
 		t.Errorf("error is %v", err)
 	}
-	if err := clean(t.Context(), machine.printer, machine.open); err == nil || !strings.Contains(err.Error(), "another run is using") {
+	if err := clean(t.Context(), "", machine.printer, machine.open); err == nil || !strings.Contains(err.Error(), "another run is using") {
 		t.Errorf("error is %v, want one about the cluster in use", err)
 	}
 	machine.close(cluster)
@@ -277,11 +277,11 @@ func TestClusterThatCannotBeDeletedStaysRecorded(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the cluster sharedpid is left behind: device busy; run make clean") {
 		t.Errorf("error is %v", err)
 	}
-	if err := clean(t.Context(), machine.printer, machine.open); err == nil || !strings.Contains(err.Error(), "device busy") {
+	if err := clean(t.Context(), "", machine.printer, machine.open); err == nil || !strings.Contains(err.Error(), "device busy") {
 		t.Errorf("error is %v, want the cluster that is left", err)
 	}
 	machine.deletion = nil
-	if err := clean(t.Context(), machine.printer, machine.open); err != nil {
+	if err := clean(t.Context(), "", machine.printer, machine.open); err != nil {
 		t.Error(err)
 	}
 	if left := machine.files("sharedpid"); !slices.Equal(left, []string{"lock"}) {

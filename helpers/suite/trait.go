@@ -136,10 +136,22 @@ func Select(traits []Trait, profile Profile, patterns []string) ([]Trait, error)
 	}
 	for _, pattern := range patterns {
 		if !matched[pattern] {
-			return nil, fmt.Errorf("no trait of profile %s matches %q; sharedpid list shows the traits", profile, pattern)
+			return nil, unmatched(traits, profile, pattern)
 		}
 	}
 	return selected, nil
+}
+
+// unmatched is the error of a pattern that no trait of the profile matches: it names the profile that would have one.
+func unmatched(traits []Trait, profile Profile, pattern string) error {
+	for _, wider := range Profiles[slices.Index(Profiles, profile)+1:] {
+		for _, trait := range traits {
+			if matches, _ := path.Match(pattern, trait.ID); matches && trait.Profile == wider {
+				return fmt.Errorf("no trait of profile %s matches %q; one of profile %s does", profile, pattern, wider)
+			}
+		}
+	}
+	return fmt.Errorf("no trait of profile %s matches %q; sharedpid list --profile full shows all traits", profile, pattern)
 }
 
 // Validate says what is wrong with a set of traits: an id that stands there twice, a trait without a statement, source or

@@ -29,7 +29,8 @@ func TestSelect(t *testing.T) {
 		{Full, []string{"b/*", "a/one"}, []string{"a/one", "b/three"}, ""},
 		{Full, []string{"*/t*"}, []string{"a/two", "b/three"}, ""},
 		{Full, []string{"a/*", "a/one"}, []string{"a/one", "a/two"}, ""},
-		{Core, []string{"a/*", "b/*"}, nil, `no trait of profile core matches "b/*"`},
+		{Core, []string{"a/*", "b/*"}, nil, `no trait of profile core matches "b/*"; one of profile full does`},
+		{Full, []string{"c/*"}, nil, `no trait of profile full matches "c/*"; sharedpid list --profile full shows all traits`},
 		{Core, []string{"["}, nil, `trait pattern "["`},
 		{"all", nil, nil, `no profile "all"`},
 	} {

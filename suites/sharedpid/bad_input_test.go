@@ -94,6 +94,7 @@ func TestBadInput(t *testing.T) {
 		"bench of nothing":             {[]string{"bench"}, "requires at least 1 arg"},
 		"findings of nothing":          {[]string{"findings", "a"}, "no such file"},
 		"clean with an argument":       {[]string{"clean", "all"}, `unknown command "all"`},
+		"clean of no cluster":          {[]string{"clean", "--cluster-name=nobodys"}, "no run on this machine has left a cluster nobodys"},
 		"setup of an unknown runtime":  {[]string{"setup", "--runtime=rusnc"}, `no runtime "rusnc"`},
 	} {
 		t.Run(name, func(t *testing.T) {

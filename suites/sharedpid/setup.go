@@ -29,12 +29,15 @@ which takes about 15 minutes on 2 cores the first time.`,
 }
 
 func cleanCommand() *cobra.Command {
-	return &cobra.Command{
+	var name string
+	command := &cobra.Command{
 		Use:   "clean",
 		Short: "Delete the clusters and files that earlier runs left on this machine, and nothing else",
 		Args:  cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return provision.Clean(command.Context(), progress.NewPrinter(command.ErrOrStderr()))
+			return provision.Clean(command.Context(), name, progress.NewPrinter(command.ErrOrStderr()))
 		},
 	}
+	command.Flags().StringVar(&name, "cluster-name", "", "`name` of the only cluster to delete (default: all of them, and files)")
+	return command
 }
