@@ -11,7 +11,7 @@ const (
 	pullStep  = "name a registry that the node reaches with --image-registry, or the image with --image NAME=REFERENCE"
 	limitStep = "exempt the run's namespaces from the LimitRange"
 	classStep = "configure the handler on the node, or leave --runtime-class out"
-	slowStep  = "look at the diagnosis below and at the node's load; --patience FACTOR stretches every limit"
+	slowStep  = "look at the diagnosis below and at the node's load; --patience FACTOR stretches the limits"
 )
 
 // explanations are what any trait may meet: what keeps a Pod from being looked at.

@@ -21,8 +21,8 @@ type Limits struct {
 	Reload         time.Duration // nginx to replace its workers
 	Boot           time.Duration // an init system to come up, or to refuse
 	Settling       time.Duration // the kubelet to notice what happened to a Pod and to act on it
-	PromptDeletion time.Duration // a deleted Pod to be gone, by a statement: both grace periods are longer
-	StreamEnd      time.Duration // an exec stream to end after its Pod is gone, by a statement
+	PromptDeletion time.Duration // a deleted Pod to be gone, by a statement: both grace periods are longer; never stretched
+	StreamEnd      time.Duration // an exec stream to end after its Pod is gone, by a statement; never stretched
 	Trait          time.Duration // one trait
 	CleanUp        time.Duration // the namespaces of the run to be gone
 	ServiceAccount time.Duration // the default service account of a young namespace to be there
@@ -42,6 +42,11 @@ func DefaultLimits() Limits {
 type namedLimit struct {
 	name  string
 	value *time.Duration
+}
+
+// stated tells whether the limit is a part of a statement, and no patience.
+func (limits *Limits) stated(limit namedLimit) bool {
+	return limit.value == &limits.PromptDeletion || limit.value == &limits.StreamEnd
 }
 
 func (limits *Limits) named() []namedLimit {
@@ -64,10 +69,14 @@ func LimitNames() []string {
 	return names
 }
 
-// Stretched returns the limits multiplied by a factor: the patience for a slower machine.
+// Stretched returns the limits multiplied by a factor: the patience for a slower machine. PromptDeletion and StreamEnd stay
+// as they are: they belong to statements, and a runtime that waits out the grace period of 30 s would pass with twice the
+// 15 s. Only With changes them.
 func (limits Limits) Stretched(factor float64) Limits {
 	for _, each := range limits.named() {
-		*each.value = time.Duration(float64(*each.value) * factor)
+		if !limits.stated(each) {
+			*each.value = time.Duration(float64(*each.value) * factor)
+		}
 	}
 	return limits
 }

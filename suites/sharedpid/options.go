@@ -104,7 +104,8 @@ func (options *options) addRunning(flags *pflag.FlagSet, reportDirectory string)
 	flags.StringVar(&options.reportDirectory, "report-dir", "", "`directory` for the reports (default: "+reportDirectory+" in the checkout)")
 	flags.IntVar(&options.parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits of a target are checked at once: a `number`")
 	flags.Float32Var(&options.requests, "requests-per-second", 100, "the most requests to the API in a second: a `number`")
-	flags.Float64Var(&options.patience, "patience", 1, "`factor` that stretches every limit, for slow machines")
+	flags.Float64Var(&options.patience, "patience", 1,
+		"`factor` that stretches the limits, for slow machines; not prompt-deletion and stream-end, which belong to statements")
 	flags.StringArrayVar(&options.limits, "limit", nil,
 		"one limit as `NAME=DURATION`, not stretched; the names are "+strings.Join(suite.LimitNames(), ", ")+" (repeatable)")
 	flags.StringVar(&options.configFile, "config", "", "YAML `file` with options: keys are the names of flags, which win over the file")
