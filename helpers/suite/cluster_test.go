@@ -149,11 +149,17 @@ func (cluster *cluster) Options(options Options) Options {
 // Check makes a run with traits, which must not fail, and returns its results by trait. It is for a cluster with one target.
 func (cluster *cluster) Check(t *testing.T, traits ...Trait) map[string]reports.Result {
 	t.Helper()
-	run, err := Run(t.Context(), cluster.Options(Options{Traits: traits}))
+	return byTrait(cluster.mustRun(t, Options{Traits: traits}))
+}
+
+// mustRun makes a run, which must not fail.
+func (cluster *cluster) mustRun(t *testing.T, options Options) reports.Run {
+	t.Helper()
+	run, err := Run(t.Context(), cluster.Options(options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return byTrait(run)
+	return run
 }
 
 func byTrait(run reports.Run) map[string]reports.Result {

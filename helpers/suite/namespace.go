@@ -1,8 +1,8 @@
 package suite
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +51,7 @@ type namespace struct {
 	created map[string]*creation // of Pods, by name
 	queue   chan struct{}        // closed when the last Pod that was asked for has a place among those that come up
 	made    map[string]bool      // objects that several fixtures use, and namespaces, by kind and name
+	asked   map[string]bool      // objects that the API was asked to create, by kind and name
 	making  singleflight.Group
 }
 
@@ -62,12 +63,22 @@ type creation struct {
 	err     error
 }
 
+// lost tells whether the creation has failed since the API was lost: one that is tried again may succeed.
+func (asked *creation) lost() bool {
+	select {
+	case <-asked.done:
+		return pod.KindOf(asked.err) == reports.Lost
+	default:
+		return false
+	}
+}
+
 // newNamespace makes the run's namespace and watches it until ctx ends. What it returns with an error can be removed.
 func newNamespace(ctx context.Context, client *pod.Client, options Options, runID string) (*namespace, error) {
 	made := &namespace{
 		client: client, runID: runID, name: "sharedpid-" + runID, limits: options.Limits,
 		starting: semaphore.NewWeighted(int64(options.Starting)),
-		created:  map[string]*creation{}, made: map[string]bool{},
+		created:  map[string]*creation{}, made: map[string]bool{}, asked: map[string]bool{},
 		queue: make(chan struct{}),
 	}
 	close(made.queue)
@@ -86,17 +97,37 @@ func newNamespace(ctx context.Context, client *pod.Client, options Options, runI
 
 // create creates a namespace of the run that enforces a level of the Pod Security Standards.
 func (namespace *namespace) create(ctx context.Context, name, level string) error {
-	_, err := namespace.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: name,
 		Labels: map[string]string{
 			RunLabel: namespace.runID, OwnerLabel: Owner, ExpiresLabel: fmt.Sprint(time.Now().Add(lifetime).Unix()),
 			"pod-security.kubernetes.io/enforce": level,
 		},
-	}}, metav1.CreateOptions{})
-	if err != nil {
+	}}
+	if err := createObject(ctx, namespace, namespace.client.CoreV1().Namespaces().Create, object); err != nil {
 		return fmt.Errorf("namespace %s: %w", name, err)
 	}
 	return nil
+}
+
+// createObject creates an object of the run's own, and asks again where that may help. One that is there although the run asked for
+// it before was created then, and the answer was lost.
+func createObject[T metav1.Object](
+	ctx context.Context, namespace *namespace, create func(context.Context, T, metav1.CreateOptions) (T, error), object T,
+) error {
+	name := fmt.Sprintf("%T %s", object, object.GetName())
+	_, err := pod.Retry(ctx, func(ctx context.Context) (T, error) {
+		namespace.mutex.Lock()
+		before := namespace.asked[name]
+		namespace.asked[name] = true
+		namespace.mutex.Unlock()
+		created, err := create(ctx, object, metav1.CreateOptions{})
+		if before && apierrors.IsAlreadyExists(err) {
+			return created, nil
+		}
+		return created, err
+	})
+	return err
 }
 
 // level makes the run's namespace that enforces a Pod Security level, once, and returns its name.
@@ -137,13 +168,13 @@ func (namespace *namespace) once(ctx context.Context, name string, create func(c
 }
 
 // start begins to create a fixture on a target unless that was begun before, and returns how to wait for its creation.
-// The creation goes on when the first who asked gives up: it ends with the run. Pods come up in the order in which they
-// were asked for.
+// The creation goes on when the first who asked gives up: it ends with the run. One that failed since the API was lost is begun
+// again for the next who asks. Pods come up in the order in which they were asked for.
 func (namespace *namespace) start(fixture Fixture, target *target) func(context.Context) (*creation, error) {
 	name := fixture.Name + target.suffix
 	namespace.mutex.Lock()
 	asked, found := namespace.created[name]
-	if !found {
+	if !found || asked.lost() {
 		asked = &creation{done: make(chan struct{})}
 		namespace.created[name] = asked
 		before, has := namespace.queue, make(chan struct{})
@@ -191,28 +222,25 @@ func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, 
 		switch object := object.(type) {
 		case *corev1.Secret:
 			err = namespace.once(ctx, "Secret "+object.Name, func(ctx context.Context) error {
-				_, err := namespace.client.CoreV1().Secrets(namespace.name).Create(ctx, object, metav1.CreateOptions{})
-				return err
+				return createObject(ctx, namespace, namespace.client.CoreV1().Secrets(namespace.name).Create, object)
 			})
 		case *corev1.ConfigMap:
 			err = namespace.once(ctx, "ConfigMap "+object.Name, func(ctx context.Context) error {
-				_, err := namespace.client.CoreV1().ConfigMaps(namespace.name).Create(ctx, object, metav1.CreateOptions{})
-				return err
+				return createObject(ctx, namespace, namespace.client.CoreV1().ConfigMaps(namespace.name).Create, object)
 			})
 		case *corev1.Pod:
 			adapted := namespace.adapt(object, fixture, target)
-			if created, err = namespace.client.Create(ctx, namespace.watch, adapted); err == nil {
-				sent, stored = adapted.Spec, created.Created().Spec
-			}
+			sent = adapted.Spec
+			created, stored, err = namespace.createPod(ctx, adapted)
 		case *appsv1.Deployment:
 			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
-			if _, err = namespace.client.AppsV1().Deployments(namespace.name).Create(ctx, object, metav1.CreateOptions{}); err == nil {
+			if err = createObject(ctx, namespace, namespace.client.AppsV1().Deployments(namespace.name).Create, object); err == nil {
 				sent = object.Spec.Template.Spec
 				created, stored, err = namespace.podOf(ctx, object.Name)
 			}
 		case *appsv1.DaemonSet:
 			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
-			if _, err = namespace.client.AppsV1().DaemonSets(namespace.name).Create(ctx, object, metav1.CreateOptions{}); err == nil {
+			if err = createObject(ctx, namespace, namespace.client.AppsV1().DaemonSets(namespace.name).Create, object); err == nil {
 				sent = object.Spec.Template.Spec
 				created, stored, err = namespace.podOf(ctx, object.Name)
 			}
@@ -227,6 +255,29 @@ func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, 
 		return nil, nil, fmt.Errorf("fixture %s has no Pod", fixture.Name)
 	}
 	return created, changes(sent, stored), nil
+}
+
+// createPod creates a Pod and returns it with what the API stored. One that is there although the run asked for it before was
+// created then, and the answer was lost.
+func (namespace *namespace) createPod(ctx context.Context, adapted *corev1.Pod) (*pod.Pod, corev1.PodSpec, error) {
+	name := "Pod " + adapted.Name
+	namespace.mutex.Lock()
+	before := namespace.asked[name]
+	namespace.asked[name] = true
+	namespace.mutex.Unlock()
+	created, err := namespace.client.Create(ctx, namespace.watch, adapted)
+	switch {
+	case err == nil:
+		return created, created.Created().Spec, nil
+	case !before || !apierrors.IsAlreadyExists(err):
+		return nil, corev1.PodSpec{}, err
+	}
+	created = namespace.client.Open(namespace.watch, adapted.Namespace, adapted.Name)
+	stored, err := created.Status(ctx)
+	if err != nil {
+		return nil, corev1.PodSpec{}, err
+	}
+	return created, stored.Spec, nil
 }
 
 // begun tells whether a Pod no longer costs what its start does.
@@ -285,7 +336,7 @@ func (namespace *namespace) adaptController(
 func (namespace *namespace) podOf(ctx context.Context, controller string) (*pod.Pod, corev1.PodSpec, error) {
 	selector := metav1.ListOptions{LabelSelector: fixtureLabel + "=" + controller}
 	var made corev1.Pod
-	err := wait.PollUntilContextTimeout(ctx, shortestPause, namespace.limits.Settling, true, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, shortestPause, namespace.limits.Settling, func(ctx context.Context) (bool, error) {
 		pods, err := namespace.client.CoreV1().Pods(namespace.name).List(ctx, selector)
 		if err != nil || len(pods.Items) == 0 {
 			return false, err
@@ -302,6 +353,27 @@ func (namespace *namespace) podOf(ctx context.Context, controller string) (*pod.
 	return namespace.client.Open(namespace.watch, namespace.name, made.Name), made.Spec, nil
 }
 
+// poll looks until it has seen enough, or the limit is over. A look that fails is followed by others, unless the API refused it: then
+// no other one may succeed. When the limit is over, the error is that of the last look if it failed, and else wait.Interrupted tells so.
+func poll(ctx context.Context, pause, limit time.Duration, look func(context.Context) (enough bool, err error)) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, pause, limit, true, func(ctx context.Context) (bool, error) {
+		enough, err := look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return false, nil // what the end of the limit cut short has no answer
+		case pod.KindOf(err) == reports.Refused:
+			return false, err
+		}
+		last = err
+		return enough && err == nil, nil
+	})
+	if wait.Interrupted(err) && last != nil {
+		return fmt.Errorf("%v; the last look failed: %w", err, last)
+	}
+	return err
+}
+
 // image returns the run's reference of a test image by the name that manifests call it.
 func (namespace *namespace) image(familiar string) string {
 	name, _, _ := strings.Cut(familiar, ":")
@@ -316,15 +388,17 @@ func (namespace *namespace) clear(ctx context.Context, target *target) error {
 	selector := metav1.ListOptions{LabelSelector: TargetLabel + "=" + target.label()}
 	pods, apps := namespace.client.CoreV1().Pods(namespace.name), namespace.client.AppsV1()
 	soon := int64(1)
-	if err := errors.Join(
-		apps.Deployments(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
-		apps.DaemonSets(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
-		pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
-	); err != nil {
+	if _, err := pod.Retry(ctx, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, cmp.Or(
+			apps.Deployments(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			apps.DaemonSets(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
+		)
+	}); err != nil {
 		return err
 	}
 	var left []corev1.Pod
-	err := wait.PollUntilContextTimeout(ctx, longestPause/2, namespace.limits.Settling, true, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, longestPause/2, namespace.limits.Settling, func(ctx context.Context) (bool, error) {
 		listed, err := pods.List(ctx, selector)
 		if err != nil {
 			return false, err
@@ -332,17 +406,18 @@ func (namespace *namespace) clear(ctx context.Context, target *target) error {
 		left = listed.Items
 		return len(left) == 0, nil
 	})
-	if wait.Interrupted(err) && len(left) > 0 {
-		return fmt.Errorf("%d are still there after %s, Pod %s among them", len(left), namespace.limits.Settling, left[0].Name)
+	if err != nil && len(left) > 0 {
+		return fmt.Errorf("%d are still there after %s, Pod %s among them: %w", len(left), namespace.limits.Settling, left[0].Name, err)
 	}
 	return err
 }
 
-// remove deletes the namespaces of the run and waits until they are gone. It returns the names of those that are left.
+// remove deletes the namespaces of the run and waits until they are gone. It returns the names of those that are left, as far as
+// the API told.
 func (namespace *namespace) remove(ctx context.Context) ([]string, error) {
 	selector := metav1.ListOptions{LabelSelector: RunLabel + "=" + namespace.runID}
 	var left []string
-	err := wait.PollUntilContextCancel(ctx, shortestPause, true, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, shortestPause, namespace.limits.CleanUp, func(ctx context.Context) (bool, error) {
 		found, err := namespace.client.CoreV1().Namespaces().List(ctx, selector)
 		if err != nil {
 			return false, err
@@ -363,7 +438,7 @@ func (namespace *namespace) remove(ctx context.Context) ([]string, error) {
 	return left, err
 }
 
-// diagnose gathers the state of the fixtures that a trait looked at on a target, as far as they were created.
+// diagnose gathers the state of the fixtures that a trait looked at on a target, as far as they were created by now.
 func (namespace *namespace) diagnose(ctx context.Context, trait Trait, target *target) string {
 	var text strings.Builder
 	for _, fixture := range trait.allFixtures() {
@@ -375,8 +450,9 @@ func (namespace *namespace) diagnose(ctx context.Context, trait Trait, target *t
 		}
 		select {
 		case <-asked.done:
-		case <-ctx.Done():
-			return text.String()
+		default:
+			fmt.Fprintf(&text, "Pod %s: its creation has not ended yet\n", fixture.Name)
+			continue
 		}
 		if asked.err != nil {
 			fmt.Fprintf(&text, "Pod %s: %v\n", fixture.Name, asked.err)

@@ -15,7 +15,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	clienttesting "k8s.io/client-go/testing"
 
+	"sharedpid.example/helpers/pod"
 	"sharedpid.example/reports"
 )
 
@@ -256,4 +258,139 @@ func TestPodsComeUpInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
 			t.Errorf("Pods came up as %q", created)
 		}
 	})
+}
+
+// unavailable is what the API answers when a part of it is lost.
+var unavailable = apierrors.NewServiceUnavailable("etcd is gone")
+
+// loseAnswers makes the API create what it is asked for and lose its answer, a number of times.
+func (cluster *cluster) loseAnswers(resource string, times int) {
+	cluster.api.PrependReactor("create", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
+		create := action.(clienttesting.CreateActionImpl)
+		if create.Subresource != "" || times == 0 {
+			return false, nil, nil
+		}
+		times--
+		if asked, isPod := create.Object.DeepCopyObject().(*corev1.Pod); isPod {
+			asked.Namespace = create.Namespace
+			_ = cluster.add(asked)
+		} else {
+			_ = cluster.api.Tracker().Create(create.Resource, create.Object, create.Namespace)
+		}
+		return true, nil, unavailable
+	})
+}
+
+// TestACreationIsAskedForAgain when its answer was lost: at once, and when that is of no use for the next trait that asks.
+func TestACreationIsAskedForAgain(t *testing.T) {
+	template := corev1.PodTemplateSpec{Spec: newPodSpec("one")}
+	for resource, objects := range map[string]func() []runtime.Object{
+		"namespaces": func() []runtime.Object { return []runtime.Object{&corev1.Pod{Spec: newPodSpec("one")}} },
+		"pods":       func() []runtime.Object { return []runtime.Object{&corev1.Pod{Spec: newPodSpec("one")}} },
+		"secrets": func() []runtime.Object {
+			return []runtime.Object{&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, &corev1.Pod{Spec: newPodSpec("one")}}
+		},
+		"configmaps": func() []runtime.Object {
+			return []runtime.Object{&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "x"}}, &corev1.Pod{Spec: newPodSpec("one")}}
+		},
+		"deployments": func() []runtime.Object {
+			return []runtime.Object{&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{}, Template: template}}}
+		},
+		"daemonsets": func() []runtime.Object {
+			return []runtime.Object{&appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{}, Template: template}}}
+		},
+	} {
+		fixture := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) { return objects(), nil }}
+		traits := []Trait{newTrait("group/a", runs(fixture, "one"), fixture), newTrait("group/b", runs(fixture, "one"), fixture)}
+		for times, first := range map[int]reports.Verdict{1: reports.Conformant, 7: reports.Inconclusive} {
+			if resource == "namespaces" && times > 1 {
+				continue // there is no run without its namespace
+			}
+			if resource == "pods" && times == 1 {
+				continue // package pod tells by who wrote the Pod, which the fake API does not keep
+			}
+			t.Run(fmt.Sprint(resource, " ", times), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					cluster := newCluster(t, newNode("a"))
+					cluster.loseAnswers(resource, times)
+					run, err := Run(t.Context(), cluster.Options(Options{Traits: traits, Parallel: 1, Starting: 1}))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if result := byTrait(run)["group/a"]; result.Verdict != first ||
+						first == reports.Inconclusive && result.Kind != reports.Lost {
+						t.Errorf("the first trait is %s (%s): %s", result.Verdict, result.Kind, result.Reason)
+					}
+					expectVerdict(t, byTrait(run)["group/b"], reports.Conformant, "", "")
+				})
+			})
+		}
+	}
+}
+
+// TestWhatSomebodyElseMadeIsNotTakenForOurs: that it is there already is an error the first time.
+func TestWhatSomebodyElseMadeIsNotTakenForOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		options := cluster.Options(Options{Traits: []Trait{newTrait("group/a", passes)}})
+		options.Run = NewRun(options)
+		_ = cluster.api.Tracker().Create(corev1.SchemeGroupVersion.WithResource("namespaces"),
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "sharedpid-" + options.Run.ID}}, "")
+		_, err := Run(t.Context(), options)
+		expectError(t, err, "already exists")
+	})
+}
+
+// TestAListThatFailsDoesNotEndAWait: the answer may come before the limit is over, and if not, the error names what failed.
+func TestAListThatFailsDoesNotEndAWait(t *testing.T) {
+	waits := map[string]struct {
+		resource string
+		wait     func(context.Context, *namespace) error
+	}{
+		"the nodes": {"nodes", func(ctx context.Context, namespace *namespace) error {
+			_, _, err := readyNodes(ctx, namespace.client, nil, namespace.limits.Nodes)
+			return err
+		}},
+		"the Pod of a controller": {"pods", func(ctx context.Context, namespace *namespace) error {
+			_, _, err := namespace.podOf(ctx, "controller")
+			return err
+		}},
+		"the Pods of a target to be gone": {"pods", func(ctx context.Context, namespace *namespace) error {
+			return namespace.clear(ctx, newTarget("other"))
+		}},
+		"the namespaces to be gone": {"namespaces", func(ctx context.Context, namespace *namespace) error {
+			left, err := namespace.remove(ctx)
+			if len(left) > 0 {
+				t.Errorf("%v are left", left)
+			}
+			return err
+		}},
+	}
+	for name, test := range waits {
+		t.Run(name, func(t *testing.T) {
+			for _, lasts := range []time.Duration{5 * time.Second, time.Hour} {
+				synctest.Test(t, func(t *testing.T) {
+					cluster := newCluster(t, newNode("a"), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+						Name: "made", Namespace: "run", Labels: map[string]string{fixtureLabel: "controller", TargetLabel: "target-9"},
+					}})
+					begun := time.Now()
+					cluster.api.PrependReactor("list", test.resource, func(clienttesting.Action) (bool, runtime.Object, error) {
+						return time.Since(begun) < lasts, nil, unavailable
+					})
+					client, err := pod.NewClientFrom(cluster.api, cluster, pod.Limits{Execs: 1, RequestsPerSecond: 100})
+					if err != nil {
+						t.Fatal(err)
+					}
+					err = test.wait(t.Context(), &namespace{client: client, name: "run", runID: "x", limits: DefaultLimits()})
+					if waited := time.Since(begun); lasts < time.Minute {
+						if err != nil || waited < lasts || waited > 2*lasts {
+							t.Errorf("%v after %s", err, waited)
+						}
+					} else if expectError(t, err, "etcd is gone"); waited < time.Minute || pod.KindOf(err) != reports.Lost {
+						t.Errorf("the error is %s after %s", pod.KindOf(err), waited)
+					}
+				})
+			}
+		})
+	}
 }

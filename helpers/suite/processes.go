@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -100,11 +101,15 @@ func (session *Session) settledSnapshot(ctx context.Context, fixture Fixture, co
 	return looked, err
 }
 
+// ociRuntime is how an OCI runtime whose init has arguments of its own calls itself: by its name, which forks and versions extend, or
+// as the program that is running.
+var ociRuntime = regexp.MustCompile(`^(.*[/-])?(runc|crun|youki)([.-][^/]*)?$|^/proc/self/exe$`)
+
 // starting tells whether a process is the init of an OCI runtime that has not become the container's yet: runc and its
 // kin start as "runc init".
 func starting(snapshot process.Snapshot) bool {
 	for _, each := range snapshot.Processes {
-		if len(each.Arguments) == 2 && each.Arguments[1] == "init" && each.PID != 1 && each.Arguments[0] != "busybox" {
+		if len(each.Arguments) == 2 && each.Arguments[1] == "init" && ociRuntime.MatchString(each.Arguments[0]) {
 			return true
 		}
 	}

@@ -199,8 +199,17 @@ func TestAStablePodIsLookedAtWhenItHasSettled(t *testing.T) {
 			}
 			return nil
 		}, true, ""},
+		"crun by its path, as the container's process 1": {nil, func(passed time.Duration) []fakeProcess {
+			if passed < 3500*time.Millisecond {
+				return []fakeProcess{{1, "", []string{"/usr/local/sbin/crun-1.2", "init"}}}
+			}
+			return nil
+		}, true, ""},
 		"an init of its own": {nil, func(time.Duration) []fakeProcess {
 			return []fakeProcess{{30, "", []string{"busybox", "init"}}}
+		}, false, ""},
+		"another program with this argument": {nil, func(time.Duration) []fakeProcess {
+			return []fakeProcess{{30, "", []string{"/usr/bin/git", "init"}}, {31, "", []string{"truncate", "init"}}}
 		}, false, ""},
 		"its own condition": {func(snapshot process.Snapshot) bool { return len(snapshot.With("worker")) == 1 },
 			func(passed time.Duration) []fakeProcess {

@@ -255,7 +255,9 @@ func (run *run) check(ctx context.Context, trait Trait, target *target) {
 	apply(&result, outcome, trait)
 	result.Evidence, result.Control = append([]reports.Evidence{}, session.evidence...), session.control
 	if result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive {
-		result.Diagnosis = run.namespace.diagnose(ctx, trait, target)
+		diagnosing, cancel := context.WithTimeout(ctx, run.options.Limits.Exec)
+		result.Diagnosis = run.namespace.diagnose(diagnosing, trait, target)
+		cancel()
 	}
 	result.Requests, result.Seconds = int(requests.Load()), time.Since(start).Seconds()
 	run.add(result, session.looks)
@@ -427,10 +429,8 @@ func (run *run) cleanUp() {
 	if run.options.Disposable {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), run.options.Limits.CleanUp)
-	defer cancel()
 	run.phase("clean-up", func() {
-		if left, err := run.namespace.remove(ctx); err != nil {
+		if left, err := run.namespace.remove(context.Background()); err != nil {
 			run.printf("warning: left behind: namespaces %s: %v; delete them with kubectl delete namespace -l %s=%s",
 				strings.Join(left, ", "), err, OwnerLabel, Owner)
 		}

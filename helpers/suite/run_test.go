@@ -415,3 +415,34 @@ func TestRequirementsAreAskedFirst(t *testing.T) {
 		expectEqual(t, "Pods", cluster.Events("create group"), []string{"create group-there"})
 	})
 }
+
+// TestADiagnosisTakesItsTime and no more: it waits for no Pod, and ends with its limit.
+func TestADiagnosisTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		cluster.Start = time.Hour
+		pending, queued := newFixture("pending", "one"), newFixture("queued", "one")
+		result := byTrait(cluster.mustRun(t, Options{Starting: 1, Traits: []Trait{
+			newTrait("group/a", func(context.Context, *Session, Judge) error { return &Violation{"wrong"} }, pending, queued),
+		}}))["group/a"]
+		if result.Seconds > 5 || !strings.Contains(result.Diagnosis, "Pod queued: its creation has not ended yet") {
+			t.Errorf("after %g s the diagnosis is %q", result.Seconds, result.Diagnosis)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		cluster.Reject("get", "pods/log", unavailable)
+		fixture := newFixture("pair", "one", "two", "three", "four", "five", "six")
+		result := byTrait(cluster.mustRun(t, Options{Traits: []Trait{
+			newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+				if err := session.Running(ctx, fixture, "one"); err != nil {
+					return err
+				}
+				return &Violation{"wrong"}
+			}, fixture),
+		}}))["group/a"]
+		if limit := DefaultLimits().Exec.Seconds(); result.Seconds < limit || result.Seconds > limit+5 {
+			t.Errorf("the trait took %g s, want little more than the %g s of its diagnosis", result.Seconds, limit)
+		}
+	})
+}

@@ -98,13 +98,14 @@ func readyNodes(
 	ctx context.Context, client kubernetes.Interface, names []string, limit time.Duration,
 ) (ready []corev1.Node, left []reports.LeftOut, err error) {
 	var comingUp []string
-	err = wait.PollUntilContextTimeout(ctx, shortestPause, limit, true, func(ctx context.Context) (bool, error) {
+	var missing error
+	err = poll(ctx, shortestPause, limit, func(ctx context.Context) (bool, error) {
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err
 		}
-		if err := checkNames(nodes.Items, names); err != nil {
-			return false, err
+		if missing = checkNames(nodes.Items, names); missing != nil {
+			return true, nil
 		}
 		ready, left, comingUp = nil, nil, nil
 		for _, node := range nodes.Items {
@@ -125,10 +126,12 @@ func readyNodes(
 		return len(comingUp) == 0 && len(ready) > 0, nil
 	})
 	switch {
-	case err != nil && !wait.Interrupted(err):
-		return nil, nil, fmt.Errorf("the cluster's nodes: %w", err)
+	case missing != nil:
+		return nil, nil, missing
 	case ctx.Err() != nil:
 		return nil, nil, context.Cause(ctx)
+	case err != nil && !wait.Interrupted(err):
+		return nil, nil, fmt.Errorf("the cluster's nodes: %w", err)
 	case len(ready) == 0 && len(left) == 0:
 		return nil, nil, fmt.Errorf("the cluster has no node within %s", limit)
 	case len(ready) == 0:
