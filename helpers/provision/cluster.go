@@ -197,9 +197,6 @@ func (cluster *Cluster) findHandlers(root string) (runtimes.Set, error) {
 	return runtimes.Handlers(folder, selected)
 }
 
-// Created tells whether the cluster was created by this Obtain, and not found.
-func (cluster *Cluster) Created() bool { return cluster.Description.Origin == originCreated }
-
 // Stays tells whether the cluster is still there after Close: it existed before, or is kept.
 func (cluster *Cluster) Stays() bool {
 	return cluster.kind == nil || cluster.options.Keep || cluster.kind.kept()

@@ -28,7 +28,7 @@ func TestClusterIsCreatedAndDeleted(t *testing.T) {
 	cluster := machine.obtain(Options{ClusterName: "mine"})
 	image := cluster.Description.NodeImage
 	want := reports.Cluster{Name: "mine", KubernetesVersion: "v1.37.2", Origin: "created", Engine: "docker", NodeImage: image}
-	if cluster.Description != want || !strings.HasPrefix(image, "localhost/sharedpid/node:") || !cluster.Created() {
+	if cluster.Description != want || !strings.HasPrefix(image, "localhost/sharedpid/node:") {
 		t.Errorf("the cluster is %+v", cluster.Description)
 	}
 	if cluster.Configuration.Host != machine.api {
@@ -59,7 +59,7 @@ func TestKeptClusterIsFoundUntilItIsCleaned(t *testing.T) {
 		t.Errorf("it is not told once how to reach the cluster:\n%s", machine.shown.String())
 	}
 	again := machine.obtain(Options{})
-	if again.Created() || again.Description.Origin != "kept" {
+	if again.Description.Origin != "kept" {
 		t.Errorf("the kept cluster is %+v", again.Description)
 	}
 	machine.close(again)
@@ -123,7 +123,7 @@ func TestClusterThatCannotBeUsedIsReplaced(t *testing.T) {
 			}
 			replacement := machine.obtain(options)
 			machine.did("create sharedpid", "delete sharedpid", "create sharedpid")
-			if !replacement.Created() || !strings.Contains(machine.shown.String(), why) {
+			if replacement.Description.Origin != "created" || !strings.Contains(machine.shown.String(), why) {
 				t.Errorf("it was not said that %s:\n%s", why, machine.shown.String())
 			}
 			machine.close(replacement)
@@ -390,7 +390,7 @@ func TestNodesGetTheHandlers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range cluster.RuntimeClasses() {
+	for _, name := range []string{"healthy", "hidepid"} {
 		class, err := client.NodeV1().RuntimeClasses().Get(t.Context(), name, metav1.GetOptions{})
 		if err != nil || class.Handler != name || class.Labels["app.kubernetes.io/managed-by"] != "sharedpid" {
 			t.Errorf("RuntimeClass %s is %+v, %v", name, class, err)
@@ -401,9 +401,6 @@ func TestNodesGetTheHandlers(t *testing.T) {
 	})
 	if err := cluster.CreateRuntimeClasses(t.Context(), client); err == nil || err.Error() != "RuntimeClass healthy: no rights" {
 		t.Errorf("error is %v, want one that names the class", err)
-	}
-	if !slices.Equal(cluster.RuntimeClasses(), []string{"healthy", "hidepid"}) {
-		t.Errorf("the classes are %v", cluster.RuntimeClasses())
 	}
 }
 
@@ -450,7 +447,7 @@ func TestExistingClusterIsReachedAndLeftAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := reports.Cluster{Name: "theirs", KubernetesVersion: "v1.37.2", Origin: "existing"}
-	if cluster.Description != want || cluster.Created() || len(cluster.RuntimeClasses()) != 0 {
+	if cluster.Description != want {
 		t.Errorf("the cluster is %+v", cluster.Description)
 	}
 	if _, err := cluster.Output(t.Context(), "node", "true"); err == nil || !strings.Contains(err.Error(), "did not create") {
@@ -464,5 +461,33 @@ func TestExistingClusterIsReachedAndLeftAsItIs(t *testing.T) {
 	content, err := os.ReadFile(kubeconfig)
 	if err != nil || string(content) != machine.kubeconfig("theirs") {
 		t.Errorf("the kubeconfig became %s, %v", content, err)
+	}
+}
+
+// TestARecordIsReplacedAndNotWrittenOver: whoever is killed meanwhile leaves a whole one.
+func TestARecordIsReplacedAndNotWrittenOver(t *testing.T) {
+	folder := folder(t.TempDir())
+	if err := folder.write(record{Engine: "docker"}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(folder.record())
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(t.TempDir(), "old") // a second name of the file as it was
+	if err := os.Link(folder.record(), old); err != nil {
+		t.Fatal(err)
+	}
+	if err := folder.write(record{Engine: "podman", Kept: true}); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(old); err != nil || string(after) != string(before) {
+		t.Errorf("the file of the record before holds %s, %v; want what it held: %s", after, err, before)
+	}
+	if ours, found, err := folder.read(); err != nil || !found || ours.Engine != "podman" || !ours.Kept {
+		t.Errorf("the record is %+v, %t, %v", ours, found, err)
+	}
+	if entries, err := os.ReadDir(string(folder)); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v, %v; want the record alone", entries, err)
 	}
 }

@@ -17,12 +17,8 @@ import (
 	"sharedpid.example/helpers/workspace"
 )
 
-// RuntimeClasses returns the names of the RuntimeClasses that CreateRuntimeClasses creates: those of the runtime handlers
-// that the nodes got. A cluster that exists has none.
-func (cluster *Cluster) RuntimeClasses() []string { return cluster.handlers.Names() }
-
 // CreateRuntimeClasses creates a RuntimeClass for each handler that the nodes got, under the handler's name. Those that
-// a kept cluster has from an earlier run stay.
+// a kept cluster has from an earlier run stay. A cluster that exists gets none.
 func (cluster *Cluster) CreateRuntimeClasses(ctx context.Context, client kubernetes.Interface) error {
 	for _, handler := range cluster.handlers.Names() {
 		class := &nodev1.RuntimeClass{

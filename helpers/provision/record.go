@@ -38,6 +38,7 @@ func clusterFolder(name string) (folder, error) {
 
 func (folder folder) kubeconfig() string { return filepath.Join(string(folder), "kubeconfig") }
 func (folder folder) record() string     { return filepath.Join(string(folder), "record.json") }
+func (folder folder) unfinished() string { return folder.record() + ".new" }
 func (folder folder) lock() string       { return filepath.Join(string(folder), "lock") }
 
 // read returns the record, and whether there is one.
@@ -55,12 +56,17 @@ func (folder folder) read() (ours record, found bool, err error) {
 	return ours, true, nil
 }
 
+// write puts a record in the place of the one before, which stays whole when the process is killed meanwhile or the disk is full.
+// Only who holds the cluster's lock may write.
 func (folder folder) write(ours record) error {
 	content, err := json.Marshal(ours)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(folder.record(), content, 0o600)
+	if err := os.WriteFile(folder.unfinished(), content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(folder.unfinished(), folder.record())
 }
 
 // forget removes the kubeconfig and the record of a cluster of ours that is gone. Without a record it removes nothing.
@@ -69,7 +75,7 @@ func (folder folder) forget() error {
 		return nil
 	}
 	// The record goes last: it says that the kubeconfig is ours to remove.
-	for _, file := range []string{folder.kubeconfig(), folder.record()} {
+	for _, file := range []string{folder.unfinished(), folder.kubeconfig(), folder.record()} {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
