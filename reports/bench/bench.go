@@ -36,20 +36,6 @@ type Disagreement struct {
 	Verdicts []reports.Verdict // in the order of the runs
 }
 
-// Files reads the run.json at each path and compares the runs. Its error is a reports.InputError: a path has no run, or
-// there is none.
-func Files(paths ...string) (Statistics, error) {
-	var runs []reports.Run
-	for _, path := range paths {
-		run, err := reports.Read(path)
-		if err != nil {
-			return Statistics{}, err
-		}
-		runs = append(runs, run)
-	}
-	return Compare(runs...)
-}
-
 // Compare compares runs. No run is a reports.InputError.
 func Compare(runs ...reports.Run) (Statistics, error) {
 	if len(runs) == 0 {

@@ -58,11 +58,9 @@ func TestDisagreements(t *testing.T) {
 	}
 }
 
-func TestFilesRefusesWhatIsNoRun(t *testing.T) {
-	for _, paths := range [][]string{nil, {"none"}} {
-		_, err := Files(paths...)
-		if input := (*reports.InputError)(nil); !errors.As(err, &input) {
-			t.Errorf("%q: %v, want an InputError", paths, err)
-		}
+func TestNoRunsCannotBeCompared(t *testing.T) {
+	_, err := Compare()
+	if input := (*reports.InputError)(nil); !errors.As(err, &input) {
+		t.Errorf("%v, want an InputError", err)
 	}
 }

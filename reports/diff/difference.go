@@ -55,20 +55,6 @@ type VerdictChange struct {
 	Reason        string          // of the new verdict, or of the old one where there is no new one
 }
 
-// Files reads the run.json at each path and compares the runs. Its error is a reports.InputError: a path has no run, or
-// there is nothing to compare.
-func Files(old, new string) (Difference, error) {
-	before, err := reports.Read(old)
-	if err != nil {
-		return Difference{}, err
-	}
-	after, err := reports.Read(new)
-	if err != nil {
-		return Difference{}, err
-	}
-	return Compare(before, after)
-}
-
 // Compare says what changed from one run to another, trait by target. Targets are matched by their ids; then, since nodes are
 // renamed, by their RuntimeClasses where each run has one target left with that class; then the last ones, where
 // each run has one left. Runs that share no trait on a target are a reports.InputError: a gate that compares nothing is none.

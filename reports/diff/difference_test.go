@@ -2,8 +2,6 @@ package diff
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -111,21 +109,10 @@ func TestDifferenceGolden(t *testing.T) {
 	golden.Compare(t, "difference.md", []byte(difference.Markdown()))
 }
 
-func TestFiles(t *testing.T) {
-	write := func(run reports.Run) string {
-		content, err := reports.Encode(run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), reports.RunFile)
-		if err := os.WriteFile(path, content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	good, bad, other := write(sample.Of(reports.Conformant, "x")), write(sample.Of(reports.Nonconformant, "x")), write(sample.Small())
+func TestCompare(t *testing.T) {
+	good, bad := sample.Of(reports.Conformant, "x"), sample.Of(reports.Nonconformant, "x")
 	for name, test := range map[string]struct {
-		old, new string
+		old, new reports.Run
 		worse    bool
 		says     string
 	}{
@@ -133,18 +120,15 @@ func TestFiles(t *testing.T) {
 		"better": {bad, good, false, "1 better"},
 		"worse":  {good, bad, true, "a/b on x: conformant -> nonconformant"},
 	} {
-		difference, err := Files(test.old, test.new)
+		difference, err := Compare(test.old, test.new)
 		if err != nil || difference.Worse() != test.worse || !strings.Contains(difference.Text(), test.says) {
 			t.Errorf("%s: worse is %t, want %t and %q, %v:\n%s", name, difference.Worse(), test.worse, test.says, err, difference.Text())
 		}
 	}
-	for says, paths := range map[string][2]string{"nothing to compare": {good, other}, "no such file": {good, "none/run.json"},
-		"cannot read the run": {"", good}} {
-		_, err := Files(paths[0], paths[1])
-		if input := (*reports.InputError)(nil); !errors.As(err, &input) || !strings.Contains(err.Error(), says) ||
-			strings.Contains(err.Error(), "\n") {
-			t.Errorf("%q: %v, want an InputError of one line with %q", paths, err, says)
-		}
+	_, err := Compare(good, sample.Small())
+	if input := (*reports.InputError)(nil); !errors.As(err, &input) || !strings.Contains(err.Error(), "nothing to compare") ||
+		strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v, want an InputError of one line", err)
 	}
 }
 

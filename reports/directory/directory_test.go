@@ -147,7 +147,7 @@ func names(t *testing.T, folder string) []string {
 // numbered is a run of its own with planned traits and no result.
 func numbered(id string) reports.Run {
 	run := sample.Rich(1)
-	run.ID, run.Results = id, nil
+	run.ID, run.Results, run.Running = id, nil, true
 	return run
 }
 

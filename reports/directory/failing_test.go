@@ -176,7 +176,7 @@ var shortResults = []reports.Result{
 
 // short is a run of its own that planned its results and one more.
 func short(id string) reports.Run {
-	run := reports.Run{ID: id, Plan: []reports.Planned{{Trait: "a/missing", Target: "node"}}}
+	run := reports.Run{ID: id, Running: true, Plan: []reports.Planned{{Trait: "a/missing", Target: "node"}}}
 	for _, result := range shortResults {
 		run.Plan = append(run.Plan, result.Planned())
 	}

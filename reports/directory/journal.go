@@ -86,16 +86,20 @@ func lock(file *os.File) error {
 	return nil // a file system without locks has no others
 }
 
-// Restore returns all that is known of the run in a report directory. Of a run that was killed that is what its journal holds, down to
-// the last result that Add took; Running is still set then. Its error is a reports.InputError.
+// Restore returns all that is known of the run in a report directory, or in the JSON form of one, whatever that file is called. Of a
+// run that was killed that is what the journal beside it holds, down to the last result that Add took; Running is still set then,
+// unless the run was killed in its clean-up. Its error is a reports.InputError.
 func Restore(path string) (reports.Run, error) {
-	run, err := reports.Read(filepath.Join(path, runFile))
+	if status, err := os.Stat(path); err == nil && status.IsDir() {
+		path = filepath.Join(path, runFile)
+	}
+	run, err := reports.Read(path)
 	if err != nil || !run.Running {
 		return run, err
 	}
-	file, err := os.Open(filepath.Join(path, journalFile))
+	file, err := os.Open(filepath.Join(filepath.Dir(path), journalFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return reports.Read(filepath.Join(path, runFile)) // the run may have ended meanwhile
+		return reports.Read(path) // the run may have ended meanwhile
 	}
 	if err != nil {
 		return reports.Run{}, reports.NewInputError("cannot read the journal of the run: %w", err)
@@ -104,7 +108,7 @@ func Restore(path string) (reports.Run, error) {
 	run, err = addJournal(run, file)
 	if err != nil {
 		return reports.Run{}, reports.NewInputError("%s is damaged: %w: restore it from a copy, or remove it to have what %s holds",
-			file.Name(), err, runFile)
+			file.Name(), err, path)
 	}
 	return run.Complete(), nil
 }
@@ -138,7 +142,7 @@ func addJournal(run reports.Run, journal io.Reader) (reports.Run, error) {
 		case each.Whole != nil:
 			results, looks, seconds := run.Results, run.Looks, run.Seconds
 			run = *each.Whole
-			run.Results, run.Looks, run.Seconds, run.Running = results, looks, max(seconds, run.Seconds), true
+			run.Results, run.Looks, run.Seconds = results, looks, max(seconds, run.Seconds)
 		case each.Result != nil && !known[of(*each.Result)]:
 			run.Results = append(run.Results, *each.Result)
 			run.Looks = append(run.Looks, each.Looks...)

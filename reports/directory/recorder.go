@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ const interval = time.Second
 // are not looked at. Close is given the run as it has ended, with all of them.
 type Recorder struct {
 	forms    []form
+	further  []string // names of files that CloseWith may be given
 	replacer *replacer
 	changed  chan struct{} // has a value when the forms are behind
 	closing  chan struct{} // is closed when the last forms are to be written
@@ -43,12 +46,13 @@ func Open(path string, run reports.Run) (*Recorder, error) {
 	return OpenWith(path, run, junit.Options{})
 }
 
-// OpenWith is Open with options for the JUnit form.
-func OpenWith(path string, run reports.Run, options junit.Options) (*Recorder, error) {
+// OpenWith is Open with options for the JUnit form, and with the names of further files that the directory is to hold, which
+// CloseWith writes. Those of a run before are gone when it returns.
+func OpenWith(path string, run reports.Run, options junit.Options, further ...string) (*Recorder, error) {
 	if err := Check(path); err != nil {
 		return nil, err
 	}
-	recorder, err := open(realDisk{}, path, run, forms(options))
+	recorder, err := open(realDisk{}, path, run, forms(options), further...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write the reports to %s: %w", path, err)
 	}
@@ -57,9 +61,9 @@ func OpenWith(path string, run reports.Run, options junit.Options) (*Recorder, e
 }
 
 // open does all that Open does but begin to render.
-func open(disk disk, path string, run reports.Run, forms []form) (*Recorder, error) {
-	recorder := &Recorder{forms: forms, changed: make(chan struct{}, 1), closing: make(chan struct{})}
-	var names []string
+func open(disk disk, path string, run reports.Run, forms []form, further ...string) (*Recorder, error) {
+	recorder := &Recorder{forms: forms, further: further, changed: make(chan struct{}, 1), closing: make(chan struct{})}
+	names := slices.Clone(further)
 	for _, form := range recorder.forms {
 		names = append(names, form.file)
 	}
@@ -76,19 +80,20 @@ func open(disk disk, path string, run reports.Run, forms []form) (*Recorder, err
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	run.Running = true
 	recorder.take(run)
 	first, err := recorder.whole()
 	if err != nil {
 		return nil, err
 	}
-	if recorder.journal, err = recorder.write(recorder.run, startJournal, first); err != nil {
+	if recorder.journal, err = recorder.write(recorder.run, nil, startJournal, first); err != nil {
 		return nil, err
 	}
 	return recorder, nil
 }
 
-// Record replaces what is known of the run as a whole: its targets, plan, cluster, phases and whatever else is no result
-// and no look. A failure to write it is returned by the next Add or Close.
+// Record replaces what is known of the run as a whole: its targets, plan, cluster, phases, whether it is under way, and
+// whatever else is no result and no look. A failure to write it is returned by the next Add or Close.
 func (recorder *Recorder) Record(run reports.Run) {
 	recorder.mutex.Lock()
 	defer recorder.mutex.Unlock()
@@ -130,7 +135,16 @@ func (recorder *Recorder) Add(result reports.Result, looks []reports.Look) error
 // Close writes the last forms, of the run as it has ended, and removes the journal. A run with fewer results than Add was
 // given gets these. Close returns what went wrong since the last
 // Add as well, even where the last forms are whole. When the last forms cannot be written, the journal stays.
-func (recorder *Recorder) Close(run reports.Run) error {
+func (recorder *Recorder) Close(run reports.Run) error { return recorder.CloseWith(run, nil) }
+
+// CloseWith is Close with the contents of the further files, by the names that OpenWith was given. They are replaced together with
+// the forms. Those without contents are not there. A name that OpenWith was not given is an error, and nothing is closed.
+func (recorder *Recorder) CloseWith(run reports.Run, further map[string][]byte) error {
+	for name := range further {
+		if !slices.Contains(recorder.further, name) {
+			return fmt.Errorf("%s is no file of the report directory: name it when the directory is opened", name)
+		}
+	}
 	recorder.mutex.Lock()
 	if recorder.closed {
 		recorder.mutex.Unlock()
@@ -141,7 +155,7 @@ func (recorder *Recorder) Close(run reports.Run) error {
 	close(recorder.closing)
 	recorder.rendered.Wait()
 	recorder.run = recorder.ended(run)
-	_, err := recorder.write(recorder.run, dropJournal, nil)
+	_, err := recorder.write(recorder.run, further, dropJournal, nil)
 	recorder.keep(err)
 	recorder.keep(recorder.journal.file.Close())
 	return recorder.told()
@@ -158,12 +172,13 @@ func (recorder *Recorder) ended(run reports.Run) reports.Run {
 
 var errClosed = errors.New("the reports of this run are closed")
 
-// take replaces the run but its results and looks, and its id, by which the lines of the journal are known.
+// take replaces the run but its results and looks, and its id, by which the lines of the journal are known. A run that says that it
+// has ended has: it is told before the clean-up, in which it may be killed.
 func (recorder *Recorder) take(run reports.Run) {
 	if recorder.journal != nil {
 		run.ID = recorder.run.ID
 	}
-	run.Results, run.Looks, run.Running = recorder.run.Results, recorder.run.Looks, true
+	run.Results, run.Looks = recorder.run.Results, recorder.run.Looks
 	recorder.run = run
 }
 
@@ -227,16 +242,19 @@ func (recorder *Recorder) renderNow() {
 	if !run.Start.IsZero() {
 		run.Seconds = max(run.Seconds, time.Since(run.Start).Seconds())
 	}
-	_, err := recorder.write(run, keepJournal, nil)
+	_, err := recorder.write(run, nil, keepJournal, nil)
 	recorder.mutex.Lock()
 	defer recorder.mutex.Unlock()
 	recorder.keep(err)
 }
 
-// write renders every form of the run before it replaces the first one.
-func (recorder *Recorder) write(run reports.Run, step journalStep, first []byte) (*journal, error) {
+// write renders every form of the run before it replaces the first file. The JSON form stays the last one.
+func (recorder *Recorder) write(run reports.Run, further map[string][]byte, step journalStep, first []byte) (*journal, error) {
 	run = run.Complete()
 	var files []file
+	for _, name := range slices.Sorted(maps.Keys(further)) {
+		files = append(files, file{name, further[name]})
+	}
 	for _, form := range recorder.forms {
 		content, err := form.render(run)
 		if err != nil {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -225,5 +226,95 @@ func BenchmarkRender(b *testing.B) {
 	}
 	if _, err := os.Stat(filepath.Join(path, runFile)); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// TestARunThatIsKilledInItsCleanUpHasEnded: it was recorded as ended before, in the journal and in the forms.
+func TestARunThatIsKilledInItsCleanUpHasEnded(t *testing.T) {
+	path := t.TempDir()
+	disk := &dyingDisk{last: 1 << 30, exchanges: true}
+	recorder, err := open(disk, path, numbered("one"), realForms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := recorder.Add(resultsOf()[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	ended := numbered("one")
+	ended.Running = false
+	recorder.Record(ended)
+	for _, rendered := range []bool{false, true} {
+		if rendered {
+			recorder.renderNow()
+			if says := readForms(t, path); says[runFile].running || len(disagreeing(says)) > 0 {
+				t.Errorf("the forms say %+v, want each that the run has ended", says)
+			}
+		}
+		if run, err := Restore(path); err != nil || run.Running || len(run.Results) != 1 {
+			t.Errorf("rendered %t: restored are %d results, running %t, %v; want 1, false", rendered, len(run.Results), run.Running, err)
+		}
+	}
+	disk.bury()
+}
+
+// TestRestoreTakesADirectoryOrTheJSONForm, whatever that is called, with the journal that lies beside it.
+func TestRestoreTakesADirectoryOrTheJSONForm(t *testing.T) {
+	path := t.TempDir()
+	disk := &dyingDisk{last: 1 << 30, exchanges: true}
+	recorder, err := open(disk, path, numbered("one"), realForms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := recorder.Add(resultsOf()[0], nil); err != nil {
+		t.Fatal(err)
+	}
+	disk.bury()
+	renamed := filepath.Join(path, "before.json")
+	if err := os.Link(filepath.Join(path, runFile), renamed); err != nil {
+		t.Fatal(err)
+	}
+	for _, given := range []string{path, filepath.Join(path, runFile), renamed} {
+		if run, err := Restore(given); err != nil || len(run.Results) != 1 {
+			t.Errorf("%s: restored are %d results, %v; want the one of the journal", given, len(run.Results), err)
+		}
+	}
+}
+
+// TestFurtherFilesAreReplacedWithTheForms, and those of the run before do not outlive the beginning of the next one, in the
+// directory beside and in place.
+func TestFurtherFilesAreReplacedWithTheForms(t *testing.T) {
+	for name, prepare := range map[string]func(path string) error{
+		"exchanged": func(string) error { return nil },
+		"in place":  func(path string) error { return os.WriteFile(filepath.Join(path, "build.log"), nil, 0o644) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "reports")
+			if err := errors.Join(os.Mkdir(path, 0o755), prepare(path)); err != nil {
+				t.Fatal(err)
+			}
+			further := filepath.Join(path, "faults.md")
+			disk := &countingDisk{}
+			for range 2 {
+				recorder, err := open(disk, path, numbered("one"), realForms, "faults.md", "faults.json")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Stat(further); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("the file of the run before: %v, want that it is gone", err)
+				}
+				if err := recorder.CloseWith(numbered("one"), map[string][]byte{"other": nil}); err == nil {
+					t.Error("a file of another name is taken")
+				}
+				if err := recorder.CloseWith(numbered("one"), map[string][]byte{"faults.md": []byte("table")}); err != nil {
+					t.Fatal(err)
+				}
+				if content, err := os.ReadFile(further); err != nil || string(content) != "table" {
+					t.Errorf("the file holds %q, %v", content, err)
+				}
+			}
+			if exchanged := disk.count() == 4; exchanged != (name == "exchanged") {
+				t.Errorf("the directory was exchanged %d times", disk.count())
+			}
+		})
 	}
 }

@@ -169,6 +169,15 @@ func (replacer *replacer) inPlace(files []file, step journalStep, first []byte) 
 			return nil, err
 		}
 	}
+	for _, name := range replacer.names {
+		if name == journalFile || slices.Contains(names, name) {
+			continue
+		}
+		// What the new set does not have must not be read as a part of it.
+		if err := replacer.disk.Remove(replacer.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return journal, err
+		}
+	}
 	for _, name := range names {
 		if err := replacer.disk.Rename(replacer.path(staged(name)), replacer.path(name)); err != nil {
 			return journal, err

@@ -4,7 +4,6 @@ package findings
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -21,21 +20,6 @@ const (
 	outputLength      = 400
 	argumentsLength   = 60
 )
-
-// Write reads the run.json at the path and writes the page about it. Its error is a reports.InputError when there is no run
-// at the path, and that of the writer otherwise.
-func Write(path string, to io.Writer) error {
-	run, err := reports.Read(path)
-	if err != nil {
-		return err
-	}
-	page, err := Render(run)
-	if err != nil {
-		return err
-	}
-	_, err = to.Write(page)
-	return err
-}
 
 // Render returns the page about the runtimes of a run: how each trait came out under each of them, every deviation with its
 // evidence, source and consequence, and who may do what.

@@ -1,9 +1,6 @@
 package findings
 
 import (
-	"bytes"
-	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -22,28 +19,6 @@ func TestGolden(t *testing.T) {
 		golden.Compare(t, file, content)
 	}
 }
-
-func TestWriteTellsBadInputFromAFailedWriter(t *testing.T) {
-	var page bytes.Buffer
-	err := Write(filepath.Join(t.TempDir(), "none"), &page)
-	if input := (*reports.InputError)(nil); !errors.As(err, &input) || page.Len() > 0 {
-		t.Errorf("of no file: %v, and %d bytes; want an InputError and nothing written", err, page.Len())
-	}
-	run := filepath.Join("..", "testdata", reports.RunFile)
-	if err := Write(run, &page); err != nil || !strings.HasPrefix(page.String(), "# What real runtimes") {
-		t.Errorf("%v, and the page is %q", err, page.String())
-	}
-	if err := Write(run, full{}); !errors.Is(err, errFull) {
-		t.Errorf("%v, want %v", err, errFull)
-	}
-}
-
-var errFull = errors.New("no space left")
-
-// full is a writer that takes nothing.
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, errFull }
 
 func FuzzFindings(f *testing.F) {
 	f.Add("reason\nmore", "\x00\x1b```\n</details>\xff\ufffe", "a|b", 1.5)

@@ -8,14 +8,19 @@ import (
 
 func benchCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "bench RUN.json ...",
+		Use:   "bench RUN ...",
 		Short: "Say how long the phases of several runs took: minimum, median, maximum",
-		Long: `Says how long the phases of several runs took, what they cost, and whether they agree on every verdict.
+		Long: `Says how long the phases of several runs took, what they cost, and whether they agree on every verdict. A run is given by
+its report directory or its run.json.
 
 Exit codes: 0 they agree, 1 they do not, 2 there is nothing to compare.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, paths []string) error {
-			statistics, err := bench.Files(paths...)
+			runs, err := readRuns(paths)
+			if err != nil {
+				return err
+			}
+			statistics, err := bench.Compare(runs...)
 			if err != nil {
 				return err
 			}

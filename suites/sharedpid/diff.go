@@ -11,14 +11,19 @@ import (
 func diffCommand() *cobra.Command {
 	var markdown bool
 	command := &cobra.Command{
-		Use:   "diff OLD/run.json NEW/run.json",
+		Use:   "diff OLD NEW",
 		Short: "Say what changed between two runs",
-		Long: `Says what got worse, better or otherwise different between two runs, trait by target, and which versions changed.
+		Long: `Says what got worse, better or otherwise different between two runs, trait by target, and which versions changed. A run
+is given by its report directory or its run.json.
 
 Exit codes: 0 nothing got worse, 1 something did, 2 there is nothing to compare.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(command *cobra.Command, paths []string) error {
-			difference, err := diff.Files(paths[0], paths[1])
+			runs, err := readRuns(paths)
+			if err != nil {
+				return err
+			}
+			difference, err := diff.Compare(runs[0], runs[1])
 			if err != nil {
 				return err
 			}

@@ -8,11 +8,20 @@ import (
 
 func findingsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "findings RUN.json",
-		Short: "Write the page about the runtimes of a run",
+		Use:   "findings RUN",
+		Short: "Write the page about the runtimes of a run, given by its report directory or its run.json",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, paths []string) error {
-			return findings.Write(paths[0], command.OutOrStdout())
+			runs, err := readRuns(paths)
+			if err != nil {
+				return err
+			}
+			page, err := findings.Render(runs[0])
+			if err != nil {
+				return err
+			}
+			_, err = command.OutOrStdout().Write(page)
+			return err
 		},
 	}
 }

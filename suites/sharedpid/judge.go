@@ -8,24 +8,40 @@ import (
 
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
+	"sharedpid.example/reports/directory"
 	"sharedpid.example/reports/terminal"
 	"sharedpid.example/suites"
 )
 
+// readRuns reads runs from their report directories or JSON forms, with what only a journal holds of one that was killed.
+func readRuns(paths []string) ([]reports.Run, error) {
+	var runs []reports.Run
+	for _, path := range paths {
+		run, err := directory.Restore(path)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
 func judgeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "judge RUN.json",
+		Use:   "judge RUN",
 		Short: "Judge the looks of a run again, without a cluster",
 		Long: `Checks the traits of a run once more from what it looked at, which run.json keeps, and says where the verdict
-is another one: after a change to a check, or to judge a report that came from elsewhere.
+is another one: after a change to a check, or to judge a report that came from elsewhere. The run is given by its report
+directory or its run.json.
 
 Exit codes: those of run for the verdict that it comes to; 2 when the file cannot be judged.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, arguments []string) error {
-			run, err := reports.Read(arguments[0])
+			runs, err := readRuns(arguments)
 			if err != nil {
 				return err
 			}
+			run := runs[0]
 			judged, err := suite.JudgeAgain(run, suites.Traits())
 			if err != nil {
 				return fmt.Errorf("%s: %w", arguments[0], err)
