@@ -4,8 +4,8 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -46,11 +46,16 @@ func TestConformance(t *testing.T) {
 	context.AfterFunc(ctx, stop)
 	if deadline, found := t.Deadline(); found {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, deadline.Add(-provision.CloseTime), fmt.Errorf("the time of go test's -timeout is over"))
+		end := deadline.Add(-gateOptions.stretched.CleanUp - provision.CloseTime) // the run cleans up, and then its cluster is closed
+		ctx, cancel = context.WithDeadlineCause(ctx, end, errors.New("the time of go test's -timeout is over"))
 		defer cancel()
 	}
-	e2e.Test(t, gateOptions.selected, func(recorder suite.Recorder) error {
-		_, err := conform(ctx, gateOptions, os.Stderr, recorder)
+	var code int
+	e2e.Test(t, gateOptions.selected, func(recorder suite.Recorder) (err error) {
+		code, err = conform(ctx, gateOptions, os.Stderr, recorder)
 		return err
 	})
+	if code != 0 && !t.Failed() {
+		t.Errorf("the run ends with exit code %d, although no trait has failed: nothing may have been decided", code)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"sharedpid.example/helpers/workspace"
 	"sharedpid.example/reports"
 	"sharedpid.example/reports/directory"
+	"sharedpid.example/reports/junit"
 )
 
 // Where the faults go by default: their reports in the checkout, and their cluster beside the one of a run.
@@ -25,6 +25,15 @@ const (
 	faultReports     = "reports/out/faults"
 	faultClusterName = "sharedpid-faults"
 )
+
+// What the report directory of the faults holds beside the reports of their run.
+const (
+	faultTableFile    = "faults.md"
+	faultOutcomesFile = "faults.json"
+)
+
+// exitUndecided is the exit code when it was not decided whether all faults are noticed.
+const exitUndecided = 3
 
 func faultsCommand() *cobra.Command {
 	var options options
@@ -34,7 +43,8 @@ func faultsCommand() *cobra.Command {
 		Long: `Checks the traits under OCI runtimes that have one deliberate defect each, on a cluster of its own. Each must turn
 exactly the traits that it breaks, and the healthy one none.
 
-Exit codes: 0 all exact, 1 some not exact, 2 bad input or set-up, 3 interrupted.`,
+Exit codes: 0 all exact, 1 a fault was not noticed or something else was blamed, 2 bad input or set-up, or the reports
+could not be written, 3 interrupted or undecided.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if options.cluster.ClusterName == "" {
@@ -78,13 +88,13 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 	options.runtimeClasses = options.cluster.Handlers.Names()
 	asked := options.suiteOptions(printer)
 	path := options.reports(faultReports)
-	recorder, err := directory.Open(path, asked.Run)
+	recorder, err := directory.OpenWith(path, asked.Run, junit.Options{}, faultTableFile, faultOutcomesFile)
 	if err != nil {
 		return err
 	}
+	asked.Recorder = recorder
 	var mutex sync.Mutex
 	noEffect := map[string]string{} // by fault: why it had none
-	// The reports of a thousand results cost more than checking them, so they are written at the end.
 	run, err := checkOn(ctx, options, asked, printer, func(cluster *provision.Cluster, asked *suite.Options) {
 		asked.Checked = func(ctx context.Context, target reports.Target, suffix, namespace string) {
 			at := slices.IndexFunc(selected, func(fault faults.Fault) bool { return fault.Name == target.RuntimeClass })
@@ -98,19 +108,6 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 			}
 		}
 	})
-	if written := recorder.Close(run); written != nil {
-		return fmt.Errorf("the reports in %s are not those of this run: %w", path, written)
-	}
-	for _, phase := range run.Phases {
-		printer.Printf("%s: %.1f s", phase.Name, phase.Seconds)
-	}
-	if err != nil && len(run.Results) > 0 {
-		fmt.Fprintln(stderr, "error:", err)
-		return exit(run.ExitCode())
-	}
-	if err != nil {
-		return err
-	}
 	var traits []string
 	for _, trait := range options.selected {
 		traits = append(traits, trait.ID)
@@ -119,31 +116,47 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 	for _, fault := range selected {
 		outcomes = append(outcomes, faults.OutcomeOf(fault, noEffect[fault.Name], traits, run.Results))
 	}
-	return tellOutcomes(stderr, path, outcomes, traits)
-}
-
-// tellOutcomes prints the outcomes and leaves them in the report directory. Its error has exit code 1 when one is not exact.
-func tellOutcomes(to io.Writer, path string, outcomes []faults.Outcome, traits []string) error {
-	encoded, err := faults.EncodeOutcomes(outcomes)
-	if err != nil {
+	table := faults.Table(outcomes, traits)
+	var further map[string][]byte
+	if err == nil {
+		encoded, unencoded := faults.EncodeOutcomes(outcomes)
+		err, further = unencoded, map[string][]byte{faultTableFile: []byte(table), faultOutcomesFile: encoded}
+	}
+	if written := recorder.CloseWith(run, further); written != nil {
+		return fmt.Errorf("the reports in %s are not those of this run: %w", path, written)
+	}
+	for _, phase := range run.Phases {
+		printer.Printf("%s: %.1f s", phase.Name, phase.Seconds)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "error:", err)
+		return exit(exitUndecided)
+	case err != nil:
 		return err
 	}
-	table := faults.Table(outcomes, traits)
-	for name, content := range map[string][]byte{"faults.md": []byte(table), "faults.json": encoded} {
-		if err := os.WriteFile(filepath.Join(path, name), content, 0o644); err != nil {
-			return err
-		}
-	}
-	fmt.Fprint(to, table)
-	exact := true
+	fmt.Fprint(stderr, table)
+	return tellSurprises(stderr, outcomes)
+}
+
+// tellSurprises prints why outcomes are not exact. Its error has exit code 1 when the suite missed a fault that had an effect, or blamed
+// something, and 3 when it only could not decide.
+func tellSurprises(to io.Writer, outcomes []faults.Outcome) error {
+	code := 0
 	for _, outcome := range outcomes {
 		for _, surprise := range outcome.Surprises() {
 			fmt.Fprintf(to, "%s: %s\n", outcome.Fault, surprise)
-			exact = false
+			code = max(code, exitUndecided)
 		}
 	}
-	if !exact {
-		return exit(1)
+	if slices.ContainsFunc(outcomes, isWrong) {
+		code = 1
 	}
-	return nil
+	return exitWith(code)
+}
+
+// isWrong tells whether the suite came to a wrong verdict: one that is undecided is none.
+func isWrong(outcome faults.Outcome) bool {
+	decided := func(trait string) bool { return !slices.Contains(outcome.Undecided, trait) }
+	return outcome.NoEffect == "" && slices.ContainsFunc(outcome.Missed, decided) || slices.ContainsFunc(outcome.Blamed, decided)
 }

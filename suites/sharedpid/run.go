@@ -111,10 +111,10 @@ func (options *options) suiteOptions(printer *progress.Printer) suite.Options {
 }
 
 // checkOn obtains the cluster, checks the traits on it, and lets go of it. adapt changes what is asked once the cluster is
-// there, nil for nothing.
+// there, nil for nothing. It lets go of the cluster also when something panics.
 func checkOn(
 	ctx context.Context, options options, asked suite.Options, printer *progress.Printer, adapt func(*provision.Cluster, *suite.Options),
-) (reports.Run, error) {
+) (run reports.Run, err error) {
 	start := time.Now()
 	cluster, err := provision.Obtain(ctx, options.cluster, printer)
 	phase(&asked.Run, "cluster", start)
@@ -122,6 +122,13 @@ func checkOn(
 		asked.Run.SetupError, asked.Run.Running = err.Error(), false
 		return asked.Run, err
 	}
+	defer func() {
+		start := time.Now()
+		if left := cluster.Close(ctx); left != nil {
+			printer.Printf("warning: %v", left)
+		}
+		phase(&run, "clean-up", start)
+	}()
 	asked.Configuration, asked.Run.Cluster = cluster.Configuration, cluster.Description
 	asked.Disposable = !cluster.Stays()
 	asked.Images = func(node corev1.Node) (map[string]string, error) { return cluster.Images(options.images.sources, node) }
@@ -131,13 +138,7 @@ func checkOn(
 	if adapt != nil {
 		adapt(cluster, &asked)
 	}
-	run, err := checkWithClasses(ctx, cluster, asked)
-	start = time.Now()
-	if left := cluster.Close(ctx); left != nil {
-		printer.Printf("warning: %v", left)
-	}
-	phase(&run, "clean-up", start)
-	return run, err
+	return checkWithClasses(ctx, cluster, asked)
 }
 
 func checkWithClasses(ctx context.Context, cluster *provision.Cluster, asked suite.Options) (reports.Run, error) {
