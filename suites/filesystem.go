@@ -22,6 +22,12 @@ var filesystemTraits = []suite.Trait{
 			NextStep: "look at /proc/self/mounts of both containers and at the access matrix",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+			had, err := session.Exec(ctx, siblingsFixture, "owner", "volumes of the owner, at their own path", "cat /secret/canary /scratch/canary")
+			if err != nil {
+				return err
+			}
+			judge.Precondition.Expect(had[0].Output).To(gomega.Equal("canary-in-a-secret-volumecanary in an emptyDir\n"),
+				"the owner itself must have both files")
 			target, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", owner)
 			if err != nil {
 				return err

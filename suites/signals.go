@@ -254,6 +254,9 @@ func reload(
 	if err != nil {
 		return before, after, err
 	}
+	if signalled[0].ExitCode != 0 && !slices.Contains([]string{"EPERM", "EACCES"}, signalled[0].Errno()) {
+		return before, after, refused(signalled[0]) // the master is gone, or the shell could not ask
+	}
 	judge.Claim.Expect(signalled[0].ExitCode).To(gomega.BeZero(), "SIGHUP was refused: %s", signalled[0].Output)
 	after, err = reloaded(ctx, session, fixture, container, "processes after SIGHUP from "+container, before)
 	return before, after, err
@@ -383,7 +386,7 @@ func describeDamage(before, after process.Snapshot) string {
 func terminatePause(
 	ctx context.Context, session *suite.Session, fixture suite.Fixture, wanted func(*corev1.Pod) bool,
 ) (before process.Snapshot, last *corev1.Pod, reached bool, err error) {
-	if before, err = session.Processes(ctx, fixture, "shell", "processes before TERM to process 1"); err != nil {
+	if before, err = session.Await(ctx, fixture, "shell", "processes before TERM to process 1", master, shell); err != nil {
 		return before, nil, false, err
 	}
 	if err := signallable(before); err != nil {
@@ -394,8 +397,26 @@ func terminatePause(
 	if err == nil && sent[0].ExitCode != 0 {
 		return before, nil, false, refused(sent[0])
 	}
-	last, reached, err = settled(ctx, session, fixture, wanted)
-	return before, last, reached, err
+	unsent := err
+	if last, reached, err = settled(ctx, session, fixture, wanted); err != nil || reached {
+		return before, last, reached, err
+	}
+	if unsent != nil {
+		return before, last, false, unsent // it may not have been sent
+	}
+	return before, last, false, firstIsUnchanged(ctx, session, fixture, before)
+}
+
+// firstIsUnchanged is an error unless process 1 is seen to be the same process as before: then TERM did nothing to it, and it is not
+// the kubelet that takes long.
+func firstIsUnchanged(ctx context.Context, session *suite.Session, fixture suite.Fixture, before process.Snapshot) error {
+	after, err := session.Processes(ctx, fixture, "shell", "processes long after TERM to process 1")
+	old, _ := before.PID(1)
+	if now, found := after.PID(1); err == nil && (!found || now.StartTime != old.StartTime) {
+		err = suite.Undecided(reports.OutOfTime, "TERM ended process 1, and the kubelet did not make of the Pod what it should within %s",
+			session.Limits().Settling)
+	}
+	return err
 }
 
 // settled waits until the Pod is as wanted, and records its state. It returns the Pod as last seen, which is judged when

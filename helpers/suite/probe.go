@@ -20,14 +20,17 @@ type Probe[T any] struct {
 type Need interface {
 	probeName() string
 	fixtures() []Fixture
-	attempt(ctx context.Context, session *Session)
+	attempt(ctx context.Context, session *Session) error
 }
 
 func (probe *Probe[T]) probeName() string   { return probe.Name }
 func (probe *Probe[T]) fixtures() []Fixture { return probe.Fixtures }
 
 // attempt makes the probe unless it was made.
-func (probe *Probe[T]) attempt(ctx context.Context, session *Session) { _, _ = probe.Of(ctx, session) }
+func (probe *Probe[T]) attempt(ctx context.Context, session *Session) error {
+	_, err := probe.Of(ctx, session)
+	return err
+}
 
 // Of returns what the probe sees on the session's target. Only a trait that names the probe in its Needs may ask.
 func (probe *Probe[T]) Of(ctx context.Context, session *Session) (T, error) {
@@ -115,7 +118,7 @@ func attemptName(name string, attempt int) string { return fmt.Sprintf("%s #%d",
 // then is not what it is about.
 func seal(ctx context.Context, session *Session, needs []Need) {
 	for _, need := range needs {
-		need.attempt(ctx, session.child(session.by)) // the evidence is of those who need it
+		failed := need.attempt(ctx, session.child(session.by)) // the evidence is of those who need it
 		cell := session.target.cell(need.probeName())
 		select {
 		case <-cell.turn:
@@ -123,8 +126,8 @@ func seal(ctx context.Context, session *Session, needs []Need) {
 			return
 		}
 		if cell.kept == nil && cell.sealed == nil {
-			cell.sealed = Undecided(reports.Lost,
-				"the probe %q failed, and the Pod that it looks at was ended by %s since", need.probeName(), session.by)
+			cell.sealed = Undecided(KindOf(failed),
+				"the probe %q failed: %v; the Pod that it looks at was ended by %s since", need.probeName(), failed, session.by)
 		}
 		cell.turn <- struct{}{}
 	}
