@@ -33,7 +33,7 @@ func TestCommandsReadWhatOnlyTheJournalHas(t *testing.T) {
 	}
 	move(reports.RunFile)
 	result := reports.Result{Trait: "a/b", Target: "node", Verdict: reports.Nonconformant, Reason: "seen otherwise"}
-	if err := recorder.Add(result, nil); err != nil {
+	if err := recorder.Add(result, []reports.Look{{Target: "node", By: "a/b", Question: "x", Answer: []byte("1")}}); err != nil {
 		t.Fatal(err)
 	}
 	move("journal.jsonl")
@@ -46,6 +46,7 @@ func TestCommandsReadWhatOnlyTheJournalHas(t *testing.T) {
 			"conformant -> nonconformant": {"diff", path, given},
 			"1 of 1 nonconformant: a":     {"bench", given, given},
 			"nonconformant":               {"findings", given},
+			"a/b":                         {"judge", given},
 		} {
 			var stdout, stderr bytes.Buffer
 			execute(t.Context(), arguments, &stdout, &stderr)
