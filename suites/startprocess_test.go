@@ -62,7 +62,9 @@ func TestAnswerIn(t *testing.T) {
 			t.Errorf("%q: %q, %t", log, got, complete)
 		}
 	}
-	for _, log := range []string{"", "begin 7\nlabel \n", "begin 77\nlabel \nend 77\n", "begin 7\nlabel \nend 77\n", "begin 7\nlabel end 7\n"} {
+	for _, log := range []string{
+		"", "begin 7\nlabel \n", "begin 77\nlabel \nend 77\n", "begin 7\nlabel \nend 77\n", "begin 7\nlabel end 7\n",
+	} {
 		if got, complete := answerIn(log, "7"); complete {
 			t.Errorf("%q is complete: %q", log, got)
 		}

@@ -222,6 +222,26 @@ func TestPerfmonReadsMemory(t *testing.T) {
 	}
 }
 
+// TestPerfmonIsAskedFor: only a caller that has the capability shows the kernel's rule, and only such a caller profits from it.
+func TestPerfmonIsAskedFor(t *testing.T) {
+	worker := party("worker", 101, 0)
+	allowed := slices.Repeat([]string{Allowed}, len(Operations))
+	maps := slices.IndexFunc(Operations, func(operation Operation) bool { return operation.Name == "maps" })
+	for capabilities, want := range map[uint64]bool{
+		defaultCapabilities: false, CapPerfmon: true, CapSysAdmin: true,
+		CapPerfmon | CapSysPtrace: false, // to which no target is a stranger
+	} {
+		caller := party("caller", 0, capabilities)
+		if got := perfmonReadsMemory(caller, []Party{worker}, allowed); got != want {
+			t.Errorf("CapEff %016x: the kernel's rule is shown: %t", capabilities, got)
+		}
+	}
+	got, _, _ := Expected(party("root", 0, defaultCapabilities), worker, Operations[maps], Platform{PerfmonReadsMemory: true})
+	if got != "EACCES" {
+		t.Errorf("maps are %s to a caller without the capability", got)
+	}
+}
+
 // TestPerfmonPassesNoModes: the environment is its owner's only, and CAP_PERFMON does not change that.
 func TestPerfmonPassesNoModes(t *testing.T) {
 	caller := party("caller", 0, CapPerfmon)

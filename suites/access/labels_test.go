@@ -61,6 +61,11 @@ func TestStartLabel(t *testing.T) {
 	if got := StartLabel(snapshot, labels); got != "start" {
 		t.Errorf("label %q", got)
 	}
+	// A container of which nothing is seen but the look shows no start process.
+	lonely := process.Snapshot{Self: 40, Processes: []process.Process{snapshot.Processes[0], snapshot.Processes[5], snapshot.Processes[6]}}
+	if got := StartLabel(lonely, labels); got != "" {
+		t.Errorf("label %q of the look itself", got)
+	}
 	// Where the cgroups of all processes are the same, nobody can tell.
 	for i := range snapshot.Processes {
 		snapshot.Processes[i].Cgroups = "0::/\n"
