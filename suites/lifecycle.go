@@ -691,6 +691,8 @@ func judgeNotes(judge suite.Judge, last *corev1.Pod) error {
 		return killedObserver(last, ended.FinishedAt.Time, noted[noteReader+":parent"] > 0)
 	}
 	judge.Claim.Expect(ended.ExitCode).To(gomega.BeZero(), "the observer has a handler for TERM alone and ended with %d", ended.ExitCode)
+	// It ends after it has noted its own TERM.
+	judge.Precondition.Expect(noted[noteReader+":parent"]).NotTo(gomega.BeZero(), "the observer's termination message was lost")
 	for _, container := range append(slices.Clone(notingParents), noteReader) {
 		judge.Claim.Expect(noted[container+":parent"]).To(gomega.Equal(1), "the start process of %s must get TERM once", container)
 	}

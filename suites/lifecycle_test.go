@@ -151,6 +151,7 @@ func TestJudgeNotes(t *testing.T) {
 		"the observer got it twice":          {ended(0, 2*time.Second, healthyNotes+"observer:parent\n"), reports.Nonconformant},
 		"a parent did not get it":            {ended(0, 12*time.Second, notGiven), reports.Nonconformant},
 		"a parent did not end":               {ended(0, 12*time.Second, notEnded), reports.Inconclusive},
+		"the message is lost":                {ended(0, 2*time.Second, ""), reports.Inconclusive},
 		"another signal":                     {ended(130, time.Second, ""), reports.Nonconformant},
 		"process 1 ended first":              {ended(137, 0, ""), reports.Nonconformant},
 		"process 1 ended soon":               {ended(137, time.Second, "observer:parent\n"), reports.Nonconformant},
