@@ -254,6 +254,9 @@ func reload(
 	if err != nil {
 		return before, after, err
 	}
+	if err := explainRefusal(ctx, session, fixture, container, target, "signal", signalled...); err != nil {
+		return before, after, err
+	}
 	if signalled[0].ExitCode != 0 && !slices.Contains([]string{"EPERM", "EACCES"}, signalled[0].Errno()) {
 		return before, after, refused(signalled[0]) // the master is gone, or the shell could not ask
 	}
