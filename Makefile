@@ -2,6 +2,7 @@
 PROFILE ?= article
 N ?= 5
 FAULT ?= all
+CONDITION ?= all
 # More flags for the run, see bin/sharedpid run --help.
 ARGS ?=
 # OCI runtimes to check the traits under, such as runc,crun,runsc; the nodes' own by default.
@@ -51,6 +52,11 @@ mutants: ## prove that the tests bite: each deliberate defect of the suite must 
 faults: bin ## prove that the suite bites: every faulty runtime turns exactly the traits that it breaks (FAULT=all)
 	@bin/sharedpid setup $(SETUP_ARGS)
 	bin/sharedpid faults --fault=$(FAULT) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+
+.PHONY: conditions
+conditions: bin ## prove that the suite accuses nobody wrongly: policies, missing rights, taints and the like (CONDITION=all)
+	@bin/sharedpid setup $(SETUP_ARGS)
+	bin/sharedpid conditions --condition=$(CONDITION) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
 .PHONY: list
 list: bin ## print the traits of a profile (PROFILE=)

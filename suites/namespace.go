@@ -426,9 +426,13 @@ func isPause(snapshot process.Snapshot) error {
 	case !found:
 		return suite.Undecided(reports.Precondition, "process 1 is not visible")
 	case holder == process.HolderContainer:
-		return &suite.Violation{Reason: fmt.Sprintf("process 1 is %q of container %s and not the Pod's pause", first.Arguments, snapshot.Owners[1])}
+		return &suite.Violation{
+			Reason: fmt.Sprintf("process 1 is %q of container %s and not the Pod's pause", first.Arguments, snapshot.Owners[1]),
+		}
 	case holder == process.HolderForeign:
-		return &suite.Violation{Reason: fmt.Sprintf("process 1 is %q, which is not in the Pod's cgroup, and not the Pod's pause", first.Arguments)}
+		return &suite.Violation{
+			Reason: fmt.Sprintf("process 1 is %q, which is not in the Pod's cgroup, and not the Pod's pause", first.Arguments),
+		}
 	case holder == process.HolderUnknown && !named:
 		return suite.Undecided(reports.Precondition, "process 1 is %q, and cgroups do not tell whether that is the Pod's pause", first.Arguments)
 	}

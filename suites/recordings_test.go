@@ -107,7 +107,9 @@ func keepRecording(t *testing.T, path, from string) {
 	for _, trait := range Traits() {
 		missing := func(result reports.Result) bool { return result.Trait == trait.ID && result.Verdict != reports.NotRun }
 		if (trait.Profile != suite.Full || run.Profile == string(suite.Full)) && !slices.ContainsFunc(run.Results, missing) {
-			t.Fatalf("%s does not have %s: run make e2e PROFILE=full, or make faults for a trait of profile core, before make recordings", from, trait.ID)
+			t.Fatalf(
+				"%s does not have %s: run make e2e PROFILE=full, or make faults for a trait of profile core, before make recordings", from, trait.ID,
+			)
 		}
 	}
 	run.Arguments, run.SetupError, run.PeakMemoryBytes = nil, "", 0

@@ -54,7 +54,13 @@ func refusedToStart(err error) bool {
 	if !errors.As(err, &why) || why.Kind != reports.NotStarted {
 		return false
 	}
-	for _, reason := range []string{"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"} {
+	for _, reason := range []string{
+		"ErrImagePull",
+		"ImagePullBackOff",
+		"ErrImageNeverPull",
+		"InvalidImageName",
+		"CreateContainerConfigError",
+	} {
 		if strings.Contains(why.Reason, reason) {
 			return false
 		}

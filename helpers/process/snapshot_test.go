@@ -134,12 +134,17 @@ func TestFirstIsKnownByWhatItIs(t *testing.T) {
 		"unshared, in a cgroup of its own": {
 			Process{PID: 1, Arguments: []string{"/sbin/init"}, Cgroups: "0::/init.scope\n", MountNamespace: mount1}, look, HolderContainer, "shell",
 		},
-		"cgroups that tell nothing": {Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: own, MountNamespace: mount2}, look, HolderUnknown, ""},
-		"mount namespace unknown":   {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own}, look, HolderUnknown, ""},
-		"cgroups unread":            {Process{PID: 1, Arguments: []string{"/pause"}, MountNamespace: mount2}, look, HolderUnknown, ""},
-		"no process 1":              {Process{}, look, HolderUnknown, ""},
-		"the look sees not itself":  {Process{PID: 1, Cgroups: sandbox}, Process{}, HolderUnknown, ""},
-		"both mounts unknown":       {Process{PID: 1, Cgroups: sandbox}, Process{PID: 40, Cgroups: own}, HolderPod, ""},
+		"cgroups that tell nothing": {Process{
+			PID:            1,
+			Arguments:      []string{"/pause"},
+			Cgroups:        own,
+			MountNamespace: mount2,
+		}, look, HolderUnknown, ""},
+		"mount namespace unknown":  {Process{PID: 1, Arguments: []string{"sh"}, Cgroups: own}, look, HolderUnknown, ""},
+		"cgroups unread":           {Process{PID: 1, Arguments: []string{"/pause"}, MountNamespace: mount2}, look, HolderUnknown, ""},
+		"no process 1":             {Process{}, look, HolderUnknown, ""},
+		"the look sees not itself": {Process{PID: 1, Cgroups: sandbox}, Process{}, HolderUnknown, ""},
+		"both mounts unknown":      {Process{PID: 1, Cgroups: sandbox}, Process{PID: 40, Cgroups: own}, HolderPod, ""},
 		"version 1, without a cgroup namespace": {
 			Process{PID: 1, Cgroups: "2:pids:/kubepods/pod1/aaa\n0::/kubepods/pod1/aaa\n"},
 			Process{PID: 40, Cgroups: "2:pids:/kubepods/pod1/ccc\n0::/kubepods/pod1/ccc\n"}, HolderPod, "",

@@ -98,7 +98,9 @@ func TestCleanOfOneCluster(t *testing.T) {
 	machine := newMachine(t)
 	machine.leave(machine.obtain(Options{ClusterName: "a", Keep: true}))
 	machine.leave(machine.obtain(Options{ClusterName: "b", Keep: true}))
-	if err := clean(t.Context(), "c", machine.printer, machine.open); err == nil || !strings.Contains(err.Error(), "has left a cluster c; there are: a, b") {
+	if err := clean(t.Context(), "c", machine.printer, machine.open); err == nil || !strings.Contains(
+		err.Error(), "has left a cluster c; there are: a, b",
+	) {
 		t.Errorf("of a cluster that is not there: %v", err)
 	}
 	if err := clean(t.Context(), "a", machine.printer, machine.open); err != nil {

@@ -230,8 +230,8 @@ func (cluster *Cluster) Close(ctx context.Context) error {
 		if err := ours.keep(); err != nil {
 			return fmt.Errorf("the cluster %s is left behind and not kept: %w; run make clean", ours.name, err)
 		}
-		cluster.printer.Printf("the cluster is kept; reach it with: kubectl --kubeconfig %s get pods -A\ndelete it with: sharedpid clean --cluster-name %s",
-			ours.folder.kubeconfig(), ours.name)
+		cluster.printer.Printf("the cluster is kept; reach it with: kubectl --kubeconfig %s get pods -A", ours.folder.kubeconfig())
+		cluster.printer.Printf("delete it with: sharedpid clean --cluster-name %s", ours.name)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), CloseTime)

@@ -39,21 +39,30 @@ func TestChanges(t *testing.T) {
 			spec.Volumes = []corev1.Volume{{Name: "token"}}
 			spec.Containers[0].LivenessProbe.SuccessThreshold = 1
 		}, ""},
-		"the field is off":      {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = &off }, "shareProcessNamespace was sent as true and is false"},
-		"the field is gone":     {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = nil }, "shareProcessNamespace was sent as true and is unset"},
-		"hostPID":               {func(spec *corev1.PodSpec) { spec.HostPID = true }, "hostPID was sent as false and is true"},
-		"hostUsers":             {func(spec *corev1.PodSpec) { spec.HostUsers = &off }, "hostUsers was sent as unset and is false"},
-		"a RuntimeClass":        {func(spec *corev1.PodSpec) { class := "kata"; spec.RuntimeClassName = &class }, `was sent as unset and is "kata"`},
-		"a user of the Pod":     {func(spec *corev1.PodSpec) { spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user} }, "2000"},
-		"an injected container": {func(spec *corev1.PodSpec) { spec.Containers = append(spec.Containers, corev1.Container{Name: "proxy"}) }, "proxy"},
+		"the field is off":  {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = &off }, "sent as true and is false"},
+		"the field is gone": {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = nil }, "sent as true and is unset"},
+		"hostPID":           {func(spec *corev1.PodSpec) { spec.HostPID = true }, "hostPID was sent as false and is true"},
+		"hostUsers":         {func(spec *corev1.PodSpec) { spec.HostUsers = &off }, "hostUsers was sent as unset and is false"},
+		"a RuntimeClass":    {func(spec *corev1.PodSpec) { class := "kata"; spec.RuntimeClassName = &class }, `was sent as unset and is "kata"`},
+		"a user of the Pod": {func(spec *corev1.PodSpec) { spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: &user} }, "2000"},
+		"an injected container": {func(spec *corev1.PodSpec) {
+			spec.Containers = append(spec.Containers, corev1.Container{
+				Name: "proxy",
+			})
+		}, "proxy"},
 		"an injected init container": {func(spec *corev1.PodSpec) {
 			spec.InitContainers = []corev1.Container{{Name: "proxy"}}
 		}, "initContainers"},
 		"another probe": {func(spec *corev1.PodSpec) {
 			spec.Containers[0].LivenessProbe.Exec.Command = []string{"false"}
 		}, "livenessProbe of container one"},
-		"another image":        {func(spec *corev1.PodSpec) { spec.Containers[0].Image = "mirror/image" }, "image of container one"},
-		"another command":      {func(spec *corev1.PodSpec) { spec.Containers[0].Command = []string{"wrap", "sleep"} }, "command of container one"},
+		"another image": {func(spec *corev1.PodSpec) { spec.Containers[0].Image = "mirror/image" }, "image of container one"},
+		"another command": {func(spec *corev1.PodSpec) {
+			spec.Containers[0].Command = []string{
+				"wrap",
+				"sleep",
+			}
+		}, "command of container one"},
 		"another user":         {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.RunAsUser = &user }, "container two"},
 		"a capability is gone": {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.Capabilities.Add = nil }, "container two"},
 		"privileged": {func(spec *corev1.PodSpec) {

@@ -59,7 +59,7 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 		Args:          cobra.NoArgs,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), diffCommand(), benchCommand(), findingsCommand(),
-		setupCommand(), cleanCommand(), versionCommand())
+	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), conditionsCommand(), diffCommand(), benchCommand(),
+		findingsCommand(), setupCommand(), cleanCommand(), versionCommand())
 	return root
 }
