@@ -82,7 +82,9 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 	if err != nil {
 		return err
 	}
-	if options.cluster.Handlers, err = faults.Build(ctx, root, filepath.Join(cache, "faults"), selected); err != nil {
+	// Each cluster has a runtime of its own: its nodes mount the folder.
+	folder := filepath.Join(cache, "faults", options.cluster.ClusterName)
+	if options.cluster.Handlers, err = faults.Build(ctx, root, folder, selected); err != nil {
 		return err
 	}
 	options.runtimeClasses = options.cluster.Handlers.Names()
