@@ -329,7 +329,7 @@ func (snapshot Snapshot) First() Holder {
 			continue
 		}
 		beside := cgroupsAbove(each.Cgroups)
-		if len(above) == 0 || len(beside) == 0 {
+		if len(above) == 0 || len(beside) == 0 || beneathRoot(beside) {
 			continue
 		}
 		told = true
@@ -359,6 +359,17 @@ func cgroupsAbove(cgroups string) map[string]string {
 		}
 	}
 	return above
+}
+
+// beneathRoot tells whether the cgroups above a container are the root itself. The kubelet never puts a container there: it is a
+// kernel of the Pod's own, such as gVisor's, whose root cgroup has all that is of no container.
+func beneathRoot(above map[string]string) bool {
+	for _, cgroup := range above {
+		if cgroup != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // cgroupsTellApart tells whether cgroups that a process has in common with the look make it one of the same container. They do

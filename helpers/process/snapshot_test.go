@@ -149,6 +149,10 @@ func TestFirstIsKnownByWhatItIs(t *testing.T) {
 			Process{PID: 1, Cgroups: "2:pids:/kubepods/pod1/aaa\n0::/kubepods/pod1/aaa\n"},
 			Process{PID: 40, Cgroups: "2:pids:/kubepods/pod1/ccc\n0::/kubepods/pod1/ccc\n"}, HolderPod, "",
 		},
+		"a kernel of the Pod's own": {
+			Process{PID: 1, Arguments: []string{"/pause"}, Cgroups: "7:pids:/\n1:cpu:/\n"},
+			Process{PID: 40, Cgroups: "7:pids:/ccc\n1:cpu:/ccc\n"}, HolderUnknown, "",
+		},
 		"version 1, another Pod's": {
 			Process{PID: 1, Cgroups: "2:pids:/kubepods/pod2/aaa\n0::/kubepods/pod2/aaa\n"},
 			Process{PID: 40, Cgroups: "2:pids:/kubepods/pod1/ccc\n0::/kubepods/pod1/ccc\n"}, HolderForeign, "",
