@@ -389,7 +389,10 @@ func describeDamage(before, after process.Snapshot) string {
 func terminatePause(
 	ctx context.Context, session *suite.Session, fixture suite.Fixture, wanted func(*corev1.Pod) bool,
 ) (before process.Snapshot, last *corev1.Pod, reached bool, err error) {
-	if before, err = session.Await(ctx, fixture, "shell", "processes before TERM to process 1", master, shell); err != nil {
+	if err := session.Running(ctx, fixture, "shell", "nginx"); err != nil {
+		return before, nil, false, err
+	}
+	if before, err = session.Processes(ctx, fixture, "shell", "processes before TERM to process 1"); err != nil {
 		return before, nil, false, err
 	}
 	if err := signallable(before); err != nil {
