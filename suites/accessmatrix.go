@@ -112,6 +112,19 @@ func accessTargets(ctx context.Context, session *suite.Session, snapshot process
 	return targets, nil
 }
 
+// parseCaller reads what process.Script printed in a container, and which process printed it.
+func parseCaller(container, output string) (process.Snapshot, process.Process, error) {
+	snapshot, err := process.Parse(output)
+	if err != nil {
+		return snapshot, process.Process{}, suite.Undecided(reports.Lost, "container %s: %v", container, err)
+	}
+	self, found := snapshot.PID(snapshot.Self)
+	if !found {
+		return snapshot, self, suite.Undecided(reports.Precondition, "container %s: the look does not see itself", container)
+	}
+	return snapshot, self, nil
+}
+
 // lookAs adds one caller's cells.
 func lookAs(ctx context.Context, session *suite.Session, matrix *access.Matrix, container, name string) error {
 	looked, err := session.Read(ctx, accessFixture, container, process.Script, access.Script(matrix.Targets),
@@ -121,13 +134,9 @@ func lookAs(ctx context.Context, session *suite.Session, matrix *access.Matrix, 
 	if err != nil {
 		return err
 	}
-	snapshot, err := process.Parse(looked[0].Output)
+	snapshot, self, err := parseCaller(container, looked[0].Output)
 	if err != nil {
-		return suite.Undecided(reports.Lost, "container %s: %v", container, err)
-	}
-	self, found := snapshot.PID(snapshot.Self)
-	if !found {
-		return suite.Undecided(reports.Precondition, "container %s: the look does not see itself", container)
+		return err
 	}
 	observed, err := access.Parse(looked[1].Output, len(matrix.Targets))
 	if err != nil {

@@ -612,22 +612,9 @@ func terminated(ctx context.Context, session *suite.Session, fixture suite.Fixtu
 	first, _ := before.PID(1)
 	seen := ending{first: slices.Equal(first.Arguments, sleeper.Arguments)}
 	deleted := time.Now()
-	if err := session.Delete(ctx, fixture); err != nil {
-		return seen, err
-	}
-	hasEnded := func(status *corev1.Pod) bool {
-		return status == nil || pod.Container(status, "sleeper").State.Terminated != nil
-	}
-	last, ended, err := session.Wait(ctx, fixture, "the deleted Pod's container to end", session.Limits().Settling, hasEnded)
+	_, state, err := endedByDeletion(ctx, session, fixture, "sleeper", "container")
 	if err != nil {
 		return seen, err
-	}
-	if !ended {
-		return seen, suite.Undecided(reports.OutOfTime, "the container of the deleted Pod did not end within %s", session.Limits().Settling)
-	}
-	state := pod.Container(last, "sleeper").State.Terminated
-	if state == nil {
-		return seen, suite.Undecided(reports.Lost, "the Pod was gone before its container's exit code was reported")
 	}
 	seen.exitCode = state.ExitCode
 	exitCode := int(state.ExitCode)
@@ -636,6 +623,31 @@ func terminated(ctx context.Context, session *suite.Session, fixture suite.Fixtu
 		Output: fmt.Sprintf("seen %.1f s after the deletion", time.Since(deleted).Seconds()),
 	})
 	return seen, nil
+}
+
+// endedByDeletion deletes the Pod and returns its last status and how a container ended, once that has been reported. what is what the
+// container is called in words.
+func endedByDeletion(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, container, what string,
+) (*corev1.Pod, *corev1.ContainerStateTerminated, error) {
+	if err := session.Delete(ctx, fixture); err != nil {
+		return nil, nil, err
+	}
+	hasEnded := func(status *corev1.Pod) bool {
+		return status == nil || pod.Container(status, container).State.Terminated != nil
+	}
+	last, ended, err := session.Wait(ctx, fixture, "the deleted Pod's "+what+" to end", session.Limits().Settling, hasEnded)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ended {
+		return nil, nil, suite.Undecided(reports.OutOfTime, "the %s of the deleted Pod did not end within %s", what, session.Limits().Settling)
+	}
+	state := pod.Container(last, container).State.Terminated
+	if state == nil {
+		return nil, nil, suite.Undecided(reports.Lost, "the Pod was gone before the end of its %s was reported", what)
+	}
+	return last, state, nil
 }
 
 // The containers of the manifest term-notes.yaml.
@@ -656,22 +668,9 @@ func deleteNoted(ctx context.Context, session *suite.Session, judge suite.Judge)
 		return nil, err
 	}
 	judge.Precondition.Expect(tried[0].Output).To(gomega.Equal("child\nchild\n"), "the children do not note a TERM from their parents")
-	if err := session.Delete(ctx, notesFixture); err != nil {
-		return nil, err
-	}
-	hasEnded := func(status *corev1.Pod) bool {
-		return status == nil || pod.Container(status, noteReader).State.Terminated != nil
-	}
-	last, ended, err := session.Wait(ctx, notesFixture, "the deleted Pod's observer to end", session.Limits().Settling, hasEnded)
+	last, state, err := endedByDeletion(ctx, session, notesFixture, noteReader, noteReader)
 	if err != nil {
 		return nil, err
-	}
-	if !ended {
-		return nil, suite.Undecided(reports.OutOfTime, "the observer of the deleted Pod did not end within %s", session.Limits().Settling)
-	}
-	state := pod.Container(last, noteReader).State.Terminated
-	if state == nil {
-		return nil, suite.Undecided(reports.Lost, "the Pod was gone before the notes of its containers were reported")
 	}
 	exitCode := int(state.ExitCode)
 	session.Record(notesFixture, reports.Evidence{

@@ -105,8 +105,8 @@ func keepRecording(t *testing.T, path, from string) {
 		t.Fatalf("%s is of a run that is under way or partial: a recording is of a whole one", from)
 	}
 	for _, trait := range Traits() {
-		missing := func(result reports.Result) bool { return result.Trait == trait.ID && result.Verdict != reports.NotRun }
-		if (trait.Profile != suite.Full || run.Profile == string(suite.Full)) && !slices.ContainsFunc(run.Results, missing) {
+		checked := func(result reports.Result) bool { return result.Trait == trait.ID && result.Verdict != reports.NotRun }
+		if (trait.Profile != suite.Full || run.Profile == string(suite.Full)) && !slices.ContainsFunc(run.Results, checked) {
 			t.Fatalf(
 				"%s does not have %s: run make e2e PROFILE=full, or make faults for a trait of profile core, before make recordings", from, trait.ID,
 			)

@@ -30,13 +30,9 @@ func explainRefusal(
 	if err != nil {
 		return err
 	}
-	snapshot, err := process.Parse(facts[0].Output)
+	snapshot, self, err := parseCaller(container, facts[0].Output)
 	if err != nil {
-		return suite.Undecided(reports.Lost, "container %s: %v", container, err)
-	}
-	self, found := snapshot.PID(snapshot.Self)
-	if !found {
-		return suite.Undecided(reports.Precondition, "container %s: the look does not see itself", container)
+		return err
 	}
 	labels := access.ParseLabels(facts[2].Output)
 	caller := access.Party{Name: container, Process: self, Label: facts[1].Answer(), StartLabel: access.StartLabel(snapshot, labels)}

@@ -11,13 +11,7 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	for file, run := range map[string]reports.Run{"findings.md": sample.SideBySide(), "partial.md": sample.Partial()} {
-		content, err := Render(run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Compare(t, file, content)
-	}
+	golden.CompareEach(t, Render, map[string]reports.Run{"findings.md": sample.SideBySide(), "partial.md": sample.Partial()})
 }
 
 func FuzzFindings(f *testing.F) {

@@ -305,13 +305,7 @@ func TestThePauseProcessIsKnownByItsContainer(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	for file, run := range map[string]reports.Run{"report.html": sample.Small(), "partial.html": sample.Partial()} {
-		content, err := Render(run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Compare(t, file, content)
-	}
+	golden.CompareEach(t, Render, map[string]reports.Run{"report.html": sample.Small(), "partial.html": sample.Partial()})
 }
 
 func TestAccessMapsShareAndMark(t *testing.T) {

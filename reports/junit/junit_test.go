@@ -144,13 +144,7 @@ func TestJUnitNamesWhereTraitsAreDecided(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	for file, run := range map[string]reports.Run{"junit.xml": sample.Small(), "partial.xml": sample.Partial()} {
-		content, err := Render(run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Compare(t, file, content)
-	}
+	golden.CompareEach(t, Render, map[string]reports.Run{"junit.xml": sample.Small(), "partial.xml": sample.Partial()})
 }
 
 func FuzzJUnit(f *testing.F) {

@@ -137,13 +137,7 @@ func TestAPartialReportSaysSo(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	for file, run := range map[string]reports.Run{"report.yaml": sample.Small(), "partial.yaml": sample.Partial()} {
-		content, err := Render(run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Compare(t, file, content)
-	}
+	golden.CompareEach(t, Render, map[string]reports.Run{"report.yaml": sample.Small(), "partial.yaml": sample.Partial()})
 }
 
 func TestShellQuote(t *testing.T) {

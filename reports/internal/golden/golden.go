@@ -8,6 +8,18 @@ import (
 	"testing"
 )
 
+// CompareEach renders each run and compares what comes of it with the file of its key.
+func CompareEach[Run any](t *testing.T, render func(Run) ([]byte, error), runs map[string]Run) {
+	t.Helper()
+	for file, run := range runs {
+		content, err := render(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		Compare(t, file, content)
+	}
+}
+
 // Compare compares what was produced with the file in the test's testdata. With UPDATE_GOLDEN=1 in the environment it
 // writes the file anew.
 func Compare(t testing.TB, file string, content []byte) {
