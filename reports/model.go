@@ -75,6 +75,8 @@ type Run struct {
 	Narrowed []string `json:"narrowed,omitempty"`
 	// LeftOut is what of the cluster was not looked at, and why.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
+	// Permission says whether Pods may share on this cluster at all; empty before the API was asked.
+	Permission Permission `json:"permission,omitzero"`
 	// Arguments are those that the run was asked with; they reproduce it.
 	Arguments []string `json:"arguments,omitempty"`
 	// Limits are the limits that differ from their defaults, by name.

@@ -22,6 +22,7 @@ func (run Run) Properties() []Property {
 		"run", run.ID,
 		"suite-version", run.SuiteVersion,
 		"profile", run.Profile,
+		"may-share", run.PermissionText(),
 		"partial", partial,
 		"narrowed", run.NarrowedText(),
 		"left-out", run.LeftOutText(),

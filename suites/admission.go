@@ -142,25 +142,9 @@ var admissionTraits = []suite.Trait{
 	},
 }
 
-// triedPod is a minimal Pod that shares, as changed: the restricted level admits it.
+// triedPod is the smallest Pod that shares, as changed.
 func triedPod(session *suite.Session, change func(*corev1.Pod)) *corev1.Pod {
-	share, yes, no, user := true, true, false, int64(1000)
-	tried := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "admission-"},
-		Spec: corev1.PodSpec{
-			ShareProcessNamespace: &share, AutomountServiceAccountToken: &no,
-			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: &yes, RunAsUser: &user, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			},
-			Containers: []corev1.Container{{
-				Name: "container", Image: session.Image("busybox:1.37.0"),
-				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: &no,
-					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-				},
-			}},
-		},
-	}
+	tried := suite.SmallestPod(session.Image("busybox:1.37.0"))
 	change(tried)
 	return tried
 }

@@ -53,7 +53,7 @@ func TestTryCreateAsksWithoutCreating(t *testing.T) {
 		}
 		expectVerdict(t, run.Results[0], reports.Conformant, "", "")
 		namespace := "sharedpid-" + run.ID
-		expectEqual(t, "tries", cluster.Events("try"), []string{
+		expectEqual(t, "tries", cluster.Events("try tried"), []string{
 			"try tried in " + namespace, "try tried in " + namespace + "-restricted", "try tried in " + namespace + "-restricted",
 		})
 		expectEqual(t, "namespaces", cluster.Events("create namespace"), []string{

@@ -267,7 +267,7 @@ var unavailable = apierrors.NewServiceUnavailable("etcd is gone")
 func (cluster *cluster) loseAnswers(resource string, times int) {
 	cluster.api.PrependReactor("create", resource, func(action clienttesting.Action) (bool, runtime.Object, error) {
 		create := action.(clienttesting.CreateActionImpl)
-		if create.Subresource != "" || times == 0 {
+		if create.Subresource != "" || times == 0 || len(create.CreateOptions.DryRun) > 0 {
 			return false, nil, nil
 		}
 		times--

@@ -165,6 +165,9 @@ func (run *run) do(ctx context.Context) error {
 		return err
 	}
 	run.namespace.images = run.known.Images
+	permission := run.askPermission(ctx)
+	run.update(func(known *reports.Run) { known.Permission = permission })
+	run.printf("    may Pods share here: %s", reports.Run{Permission: permission}.PermissionText())
 	ctx, run.end = context.WithCancel(ctx)
 	defer run.end()
 	run.phase("profile "+run.options.Profile, func() { run.checkAll(ctx) })

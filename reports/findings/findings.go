@@ -78,6 +78,7 @@ func writeFacts(page *strings.Builder, run reports.Run) {
 	page.WriteByte('\n')
 	facts := []reports.Line{
 		{Name: "Verdict", Value: run.VerdictText() + ", " + run.Reason}, {Name: "Profile", Value: run.Profile},
+		{Name: "May Pods share here", Value: run.PermissionText()},
 		{Name: "Narrowed by", Value: run.NarrowedText()}, {Name: "Not looked at", Value: run.LeftOutText()},
 		{Name: "Limits changed", Value: run.LimitsText()},
 		{Name: "Day", Value: run.Start.UTC().Format(time.DateOnly)}, {Name: "Kubernetes", Value: run.Cluster.KubernetesVersion},

@@ -191,6 +191,7 @@ func factsOf(run reports.Run) []fact {
 		kubernetes += ", kubelet " + kubelet
 	}
 	facts := []fact{
+		{"May Pods share here", run.PermissionText()},
 		{"Kubernetes", kubernetes},
 		{"Runtime", shared(func(target reports.Target) string {
 			return strings.TrimSpace(target.Runtime + " " + target.RuntimeVersion)

@@ -49,6 +49,7 @@ func writeFacts(page *strings.Builder, run reports.Run) {
 	}
 	page.WriteByte('\n')
 	for _, fact := range []reports.Line{
+		{Name: "May Pods share here", Value: markup.Text(run.PermissionText())},
 		{Name: "Traits", Value: reports.CountVerdicts(run.Outcomes()).String()},
 		{Name: "Profile", Value: markup.Text(run.Profile)},
 		{Name: "Narrowed by", Value: markup.Text(run.NarrowedText())},

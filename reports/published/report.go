@@ -31,6 +31,7 @@ type Report struct {
 	Verdict         reports.Verdict   `json:"verdict"`
 	Reason          string            `json:"reason"`
 	Counts          Counts            `json:"counts"`
+	MayShare        *Permission       `json:"mayShare,omitempty"` // whether Pods may share on this cluster at all
 	Profile         string            `json:"profile"`            // which traits were to be decided
 	Partial         bool              `json:"partial,omitempty"`  // the report is about a part of the profile or of the cluster only
 	Narrowed        []string          `json:"narrowed,omitempty"` // options that narrowed the profile or the cluster
@@ -43,6 +44,12 @@ type Report struct {
 	Implementations []Implementation  `json:"implementations"`
 	Traits          []Trait           `json:"traits"`
 	Reproduce       []string          `json:"reproduce"` // commands, with the suite at its version
+}
+
+// Permission is what the API said to a dry run of the smallest Pod with the field and without.
+type Permission struct {
+	Answer reports.Answer `json:"answer"`
+	Reason string         `json:"reason,omitempty"`
 }
 
 // LeftOut is a node that was not looked at.
@@ -142,6 +149,9 @@ func New(run reports.Run) Report {
 	}
 	for _, option := range run.Narrowed {
 		report.Narrowed = append(report.Narrowed, shortLine(option))
+	}
+	if run.Permission.Answer != "" {
+		report.MayShare = &Permission{Answer: run.Permission.Answer, Reason: shortLine(run.Permission.Reason)}
 	}
 	for _, left := range run.LeftOut {
 		report.LeftOut = append(report.LeftOut, LeftOut{Name: legible.Line(left.Name), Reason: shortLine(left.Reason)})

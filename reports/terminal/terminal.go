@@ -42,6 +42,7 @@ func Render(to io.Writer, run reports.Run, colour bool) error {
 	outcomes := run.Outcomes()
 	paint := painter(colour)
 	var text strings.Builder
+	writeNote(&text, "may Pods share here", run.PermissionText())
 	writeTable(&text, run.Targets, outcomes, paint)
 	writeNote(&text, "narrowed by", run.NarrowedText())
 	writeNote(&text, "not looked at", run.LeftOutText())

@@ -9,6 +9,10 @@ func Partial() reports.Run {
 	run.Running = true
 	run.Narrowed = []string{"--trait=signals/*", "--node=node-1"}
 	run.LeftOut = []reports.LeftOut{{Name: "node-8", Reason: "tainted"}, {Name: "node-9", Reason: "not selected"}}
+	run.Permission = reports.Permission{
+		Answer: reports.MayNotShare,
+		Reason: "pods \"tried-1\" is forbidden: ValidatingAdmissionPolicy 'no-sharing' denied request: no sharing here",
+	}
 	run.Limits = map[string]string{"settling": "2m0s", "start": "5m0s"}
 	run.Results[0].Verdict = reports.Conformant
 	run.Results[1].Kind, run.Results[1].Reason = reports.OutOfTime, "the container did not start within 5m0s"
