@@ -18,9 +18,12 @@ import (
 	"k8s.io/client-go/rest"
 
 	"sharedpid.example/fixtures/conditions"
+	"sharedpid.example/fixtures/faults"
 	"sharedpid.example/helpers/progress"
 	"sharedpid.example/helpers/provision"
 	"sharedpid.example/helpers/suite"
+	"sharedpid.example/helpers/workspace"
+	"sharedpid.example/reports"
 )
 
 // Where the conditions go by default.
@@ -29,9 +32,16 @@ const (
 	conditionClusterName = "sharedpid-conditions"
 )
 
+// What the report directory of the conditions holds.
+const (
+	conditionTableFile    = "conditions.md"
+	conditionOutcomesFile = "conditions.json"
+)
+
 func conditionsCommand() *cobra.Command {
 	var options options
 	var names []string
+	var times int
 	command := &cobra.Command{
 		Use:   "conditions",
 		Short: "Prove that the suite accuses nobody wrongly on clusters with policies, missing rights and the like",
@@ -47,27 +57,35 @@ Exit codes: 0 all as stated, 1 some not, 2 bad input or set-up, 3 interrupted.`,
 			if err := options.resolve(command); err != nil {
 				return err
 			}
+			if times < 1 {
+				return fmt.Errorf("--times: %d times try nothing; give 1 or more", times)
+			}
 			selected, err := conditions.Select(names)
 			if err != nil {
 				return fmt.Errorf("--condition: %w", err)
 			}
-			return runConditions(command, options, selected)
+			return runConditions(command, options, slices.Repeat(selected, times))
 		},
 	}
 	flags := command.Flags()
 	options.addSelection(flags)
 	flags.Lookup("profile").DefValue, options.profile = string(suite.Core), string(suite.Core)
 	flags.StringArrayVar(&names, "condition", []string{"all"}, "`name` of a condition, or all (repeatable)")
+	flags.IntVar(&times, "times", 1, "how often to try all of them, one after another: a `number`")
 	options.addCluster(flags)
 	options.addCreation(flags)
 	options.addRunning(flags, conditionReports)
 	return command
 }
 
+// runConditions tries conditions on one cluster, and leaves what is known after each.
 func runConditions(command *cobra.Command, options options, selected []conditions.Condition) error {
 	ctx, printer := command.Context(), progress.NewPrinter(command.ErrOrStderr())
 	directory := options.reports(conditionReports)
-	if err := os.MkdirAll(directory, 0o755); err != nil {
+	if err := keepConditions(directory, nil); err != nil {
+		return err
+	}
+	if err := addRuntimes(ctx, &options, selected); err != nil {
 		return err
 	}
 	cluster, err := provision.Obtain(ctx, options.cluster, printer)
@@ -79,30 +97,25 @@ func runConditions(command *cobra.Command, options options, selected []condition
 			printer.Printf("warning: %v", left)
 		}
 	}()
-	outcomes, err := tryConditions(ctx, cluster, options, selected, printer)
+	client, err := kubernetes.NewForConfig(cluster.Configuration)
 	if err != nil {
 		return err
 	}
-	return tellConditions(command, directory, outcomes)
-}
-
-func tryConditions(
-	ctx context.Context, cluster *provision.Cluster, options options, selected []conditions.Condition, printer *progress.Printer,
-) ([]conditions.Outcome, error) {
-	client, err := kubernetes.NewForConfig(cluster.Configuration)
-	if err != nil {
-		return nil, err
+	if err := cluster.CreateRuntimeClasses(ctx, client); err != nil {
+		return err
 	}
 	node, err := onlyNode(ctx, client, options.stretched.Nodes)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	changed := conditions.Cluster{Client: client, Node: node}
+	changed := conditions.Cluster{Client: client, Node: node, OnNode: func(ctx context.Context, command ...string) (string, error) {
+		return cluster.Output(ctx, node, command...)
+	}}
 	var outcomes []conditions.Outcome
 	for number, condition := range selected {
 		outcome, err := tryCondition(ctx, cluster, changed, options, condition)
 		if err != nil {
-			return outcomes, fmt.Errorf("condition %s: %w", condition.Name, err)
+			return fmt.Errorf("condition %s: %w", condition.Name, err)
 		}
 		state := "as stated"
 		if len(outcome.Wrong) > 0 {
@@ -110,8 +123,43 @@ func tryConditions(
 		}
 		printer.Printf("    [%d/%d] %s: %s, %s (%.1f s)", number+1, len(selected), condition.Name, state, outcome.Counts, outcome.Seconds)
 		outcomes = append(outcomes, outcome)
+		if err := keepConditions(directory, outcomes); err != nil {
+			return err
+		}
 	}
-	return outcomes, nil
+	fmt.Fprint(command.ErrOrStderr(), conditions.Table(outcomes))
+	if slices.ContainsFunc(outcomes, func(outcome conditions.Outcome) bool { return len(outcome.Wrong) > 0 }) {
+		return exit(1)
+	}
+	return nil
+}
+
+// addRuntimes builds the runtimes that conditions check under, and gives them to the cluster.
+func addRuntimes(ctx context.Context, options *options, selected []conditions.Condition) error {
+	var names []string
+	for _, condition := range selected {
+		if condition.Runtime != "" && !slices.Contains(names, condition.Runtime) {
+			names = append(names, condition.Runtime)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	root, err := workspace.Root()
+	if err != nil {
+		return err
+	}
+	cache, err := workspace.Cache()
+	if err != nil {
+		return err
+	}
+	odd, err := faults.Named(names)
+	if err != nil {
+		return err
+	}
+	// Each cluster has a runtime of its own: its nodes mount the folder.
+	options.cluster.Handlers, err = faults.Build(ctx, root, filepath.Join(cache, "faults", options.cluster.ClusterName), odd)
+	return err
 }
 
 // onlyNode waits for the node of the cluster.
@@ -148,6 +196,50 @@ func tryCondition(
 	if err != nil {
 		return outcome, err
 	}
+	asked, err := askedUnder(condition, cluster, changed.Node, options)
+	if err != nil {
+		return outcome, err
+	}
+	if condition.Between != nil {
+		through, end, err := condition.Between(asked.Configuration)
+		if err != nil {
+			return outcome, err
+		}
+		defer end()
+		asked.Configuration = through
+	}
+	noEffect := "the runtime ran no Pod"
+	asked.Checked = func(ctx context.Context, target reports.Target, suffix, namespace string) {
+		noEffect = ""
+		if condition.Runtime == "" {
+			return
+		}
+		odd, err := faults.Named([]string{condition.Runtime})
+		if err == nil {
+			_, err = cluster.Output(ctx, target.Node, odd[0].ProofCommand(namespace, suffix)...)
+		}
+		if err != nil {
+			noEffect = err.Error()
+		}
+	}
+	run, failed := suite.Run(ctx, asked)
+	if ctx.Err() != nil {
+		return outcome, failed
+	}
+	outcome = condition.OutcomeOf(run, failed)
+	if condition.Runtime != "" && noEffect != "" {
+		outcome.Wrong = append(outcome.Wrong, "the runtime "+condition.Runtime+" had no effect: "+noEffect)
+	}
+	return outcome, nil
+}
+
+// askedUnder is what the suite is asked for under a condition.
+func askedUnder(
+	condition conditions.Condition, cluster *provision.Cluster, node string, options options,
+) (suite.Options, error) {
+	if condition.Patience > 0 {
+		options.stretched = suite.DefaultLimits().Stretched(condition.Patience)
+	}
 	asked := options.suiteOptions(progress.NewPrinter(os.Stderr))
 	asked.Progress = nil
 	asked.Configuration = rest.CopyConfig(cluster.Configuration)
@@ -160,8 +252,12 @@ func tryCondition(
 			return err == nil && matched
 		})
 	})
+	if len(asked.Traits) == 0 {
+		return asked, fmt.Errorf("none of the traits %q is selected", condition.Traits)
+	}
 	asked.Run = suite.NewRun(asked)
 	asked.Run.Cluster = cluster.Description
+	asked.Disposable = condition.Abandoned
 	asked.Images = func(node corev1.Node) (map[string]string, error) {
 		images, err := cluster.Images(options.images.sources, node)
 		if condition.Image != "" && err == nil {
@@ -169,37 +265,35 @@ func tryCondition(
 		}
 		return images, err
 	}
-	if condition.RuntimeClass != "" {
-		asked.RuntimeClasses = []string{condition.RuntimeClass}
+	for _, class := range []string{condition.RuntimeClass, condition.Runtime} {
+		if class != "" {
+			asked.RuntimeClasses = []string{class}
+		}
 	}
 	if condition.NodeNamed {
-		asked.Nodes = []string{changed.Node}
+		asked.Nodes = []string{node}
 	}
 	if condition.SetupError != "" {
 		asked.Limits.Nodes = min(asked.Limits.Nodes, 5*time.Second) // the error is waited for
 	}
-	run, failed := suite.Run(ctx, asked)
-	if ctx.Err() != nil {
-		return outcome, failed
-	}
-	return condition.OutcomeOf(run, failed), nil
+	return asked, nil
 }
 
-// tellConditions prints the outcomes and leaves them in the report directory.
-func tellConditions(command *cobra.Command, directory string, outcomes []conditions.Outcome) error {
-	table := conditions.Table(outcomes)
-	encoded, err := json.MarshalIndent(outcomes, "", "  ")
+// keepConditions leaves what is known of outcomes in the report directory.
+func keepConditions(directory string, outcomes []conditions.Outcome) error {
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return err
+	}
+	encoded, err := json.MarshalIndent(append([]conditions.Outcome{}, outcomes...), "", "  ")
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{"conditions.md": []byte(table), "conditions.json": append(encoded, '\n')} {
+	for name, content := range map[string][]byte{
+		conditionTableFile: []byte(conditions.Table(outcomes)), conditionOutcomesFile: append(encoded, '\n'),
+	} {
 		if err := os.WriteFile(filepath.Join(directory, name), content, 0o644); err != nil {
 			return err
 		}
-	}
-	fmt.Fprint(command.ErrOrStderr(), table)
-	if slices.ContainsFunc(outcomes, func(outcome conditions.Outcome) bool { return len(outcome.Wrong) > 0 }) {
-		return exit(1)
 	}
 	return nil
 }
