@@ -19,14 +19,26 @@ import (
 
 var (
 	reloadFixture          = suite.Fixture{Name: "reload", Objects: manifest("share-process-namespace.yaml")}
-	pauseFixture           = suite.Fixture{Name: "pause-survives", Objects: manifest("share-process-namespace.yaml")}
-	terminatedFixture      = suite.Fixture{Name: "term-to-pause", Objects: manifest("share-process-namespace.yaml")}
+	pauseFixture           = suite.Fixture{Name: "pause-survives", Objects: manifest("share-process-namespace.yaml"), Change: unconfine}
+	terminatedFixture      = suite.Fixture{Name: "term-to-pause", Objects: manifest("share-process-namespace.yaml"), Change: unconfine}
 	terminatedNeverFixture = suite.Fixture{
 		Name: "term-to-pause-never", Objects: manifest("share-process-namespace.yaml"),
-		Change: func(pod *corev1.Pod) { pod.Spec.RestartPolicy = corev1.RestartPolicyNever },
+		Change: func(pod *corev1.Pod) {
+			unconfine(pod)
+			pod.Spec.RestartPolicy = corev1.RestartPolicyNever
+		},
 	}
 	endsAloneFixture = suite.Fixture{Name: "ends-alone-unshared", Objects: manifest("share-process-namespace.yaml"), Unshared: true}
 )
+
+// unconfine asks for no AppArmor profile: the profile that runtimes give by default refuses signals to pause, which has none.
+// signals/default-profile-reaches-pause tells where it does.
+func unconfine(pod *corev1.Pod) {
+	if pod.Spec.SecurityContext == nil {
+		pod.Spec.SecurityContext = &corev1.PodSecurityContext{}
+	}
+	pod.Spec.SecurityContext.AppArmorProfile = &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}
+}
 
 var signalTraits = []suite.Trait{
 	{
@@ -71,6 +83,25 @@ var signalTraits = []suite.Trait{
 			},
 		},
 		Check: checkAccess("signals to processes of another uid", func(access.Matrix) []accessClaim { return signalClaims }),
+	},
+	{
+		ID: "signals/default-profile-reaches-pause",
+		Statement: "Under the profile that the runtime gives by default, root with CAP_KILL MUST be able to signal process 1, as the kernel's " +
+			"rules allow.",
+		Profile: suite.Core,
+		Article: "AppArmor's default profiles refuse it: pause has no profile, and the containers may signal only what has theirs.",
+		Sources: []string{
+			killSource, "https://github.com/containerd/containerd/blob/v2.4.2/contrib/apparmor/template.go",
+			"https://kubernetes.io/docs/tutorials/security/apparmor/",
+		},
+		Needs: []suite.Need{accessMatrix},
+		Causes: []suite.Cause{{
+			Cause:    "the runtime strips CAP_KILL, or a seccomp profile refuses the signal",
+			NextStep: "compare CapEff and Seccomp in /proc/self/status of the container root with its securityContext",
+		}},
+		Check: checkAccess("signals to process 1", func(access.Matrix) []accessClaim {
+			return []accessClaim{{access.Allowed, access.CallerRoot, access.TargetPause, []string{"signal"}}}
+		}),
 	},
 	{
 		ID: "signals/pause-survives",

@@ -25,6 +25,9 @@ func changes(sent, stored corev1.PodSpec) []string {
 	differ("spec.hostUsers", sent.HostUsers, stored.HostUsers)
 	differ("spec.runtimeClassName", sent.RuntimeClassName, stored.RuntimeClassName)
 	differ("spec.securityContext of users", podUsers(sent.SecurityContext), podUsers(stored.SecurityContext))
+	if profile := podProfile(sent.SecurityContext); profile != nil {
+		differ("spec.securityContext.appArmorProfile", string(profile.Type), appArmorType(podProfile(stored.SecurityContext)))
+	}
 	if sent.RestartPolicy != "" {
 		differ("spec.restartPolicy", sent.RestartPolicy, stored.RestartPolicy)
 	}
@@ -66,6 +69,21 @@ func podUsers(context *corev1.PodSecurityContext) users {
 		found.Groups = append(found.Groups, fmt.Sprint(group))
 	}
 	return found
+}
+
+// podProfile is the AppArmor profile that a Pod asks for, nil for none: what admission gives a Pod that asks for none is no matter.
+func podProfile(context *corev1.PodSecurityContext) *corev1.AppArmorProfile {
+	if context == nil {
+		return nil
+	}
+	return context.AppArmorProfile
+}
+
+func appArmorType(profile *corev1.AppArmorProfile) string {
+	if profile == nil {
+		return ""
+	}
+	return string(profile.Type)
 }
 
 func containerUsers(context *corev1.SecurityContext) users {

@@ -80,3 +80,24 @@ func TestChanges(t *testing.T) {
 		}
 	}
 }
+
+func TestAProfileThatIsAskedForIsKept(t *testing.T) {
+	unconfined, runtimes := corev1.AppArmorProfileTypeUnconfined, corev1.AppArmorProfileTypeRuntimeDefault
+	of := func(profile corev1.AppArmorProfileType) corev1.PodSpec {
+		spec := sentSpec()
+		spec.SecurityContext = &corev1.PodSecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: profile}}
+		return spec
+	}
+	if got := changes(of(unconfined), of(unconfined)); len(got) > 0 {
+		t.Errorf("kept: %q", got)
+	}
+	if got := changes(sentSpec(), of(runtimes)); len(got) > 0 {
+		t.Errorf("given to a Pod that asks for none: %q", got)
+	}
+	if got := changes(of(unconfined), of(runtimes)); len(got) != 1 {
+		t.Errorf("another one: %q", got)
+	}
+	if got := changes(of(unconfined), sentSpec()); len(got) != 1 {
+		t.Errorf("taken away: %q", got)
+	}
+}
