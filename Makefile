@@ -86,8 +86,8 @@ diff: bin ## what changed between two runs; fails when something got worse (OLD=
 	@bin/sharedpid diff $(if $(MARKDOWN),--markdown) $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
 .PHONY: catalogue
-catalogue: ## write suites/CATALOGUE.md from the traits and suites/FAULTS.md from the faults
-	go test ./suites -run '^Test(Catalogue|FaultsPage)IsCurrent$$' -args -update-catalogue -update-faults
+catalogue: ## write suites/CATALOGUE.md, FAULTS.md and CONDITIONS.md from the code
+	go test ./suites -run '^Test(Catalogue|FaultsPage|ConditionsPage)IsCurrent$$' -args -update-catalogue -update-faults -update-conditions
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
