@@ -272,6 +272,7 @@ var credentialTraits = []suite.Trait{
 			for _, target := range []string{access.TargetMaster, access.TargetWorker, access.TargetTracer} {
 				for _, operation := range []string{"environ", "root"} {
 					cell := looked.Cell(access.CallerInert, target, operation)
+					judgeDecided(judge, cell)
 					judge.Claim.Expect(cell.Observed).To(gomega.Equal(cell.Want),
 						"%s of the %s is %s to uid 1000, must be %s", operation, target, cell.Observed, cell.Want)
 				}
@@ -339,6 +340,7 @@ func judgeClaims(judge suite.Judge, matrix access.Matrix, claims []accessClaim) 
 			if cell.Narrowed != "" {
 				want, why = cell.Want, " under "+cell.Narrowed
 			}
+			judgeDecided(judge, cell)
 			judge.Claim.Expect(cell.Observed).To(gomega.Equal(want),
 				"%s of the %s by %s is %s, must be %s%s", operation, claim.target, claim.caller, cell.Observed, want, why)
 		}
@@ -358,11 +360,24 @@ func excuseCell(matrix access.Matrix, cell reports.Access) error {
 		cell.Operation, cell.Target, cell.Caller, cell.Observed))
 }
 
-// judgeAccess holds every cell to its rule, and names all that differ.
+// judgeDecided holds that cells show what the kernel answered. Where a command itself failed, nothing is known of its target.
+func judgeDecided(judge suite.Judge, cells ...reports.Access) {
+	for _, cell := range cells {
+		judge.Precondition.Expect(access.Decided(cell.Observed)).To(gomega.BeTrue(),
+			"%s of the %s by %s could not be tried, it %s", cell.Operation, cell.Target, cell.Caller, quote(cell.Observed))
+	}
+}
+
+// judgeAccess holds every cell to its rule, and names all that differ. A caller whose commands fail accuses nobody: by its other cells
+// the rules of its kernel cannot be told.
 func judgeAccess(judge suite.Judge, cells []reports.Access) {
+	undecided := map[string]bool{}
+	for _, cell := range cells {
+		undecided[cell.Caller] = undecided[cell.Caller] || !access.Decided(cell.Observed)
+	}
 	var differing []string
 	for _, cell := range cells {
-		if cell.Observed != cell.Want {
+		if cell.Observed != cell.Want && !undecided[cell.Caller] {
 			differing = append(differing,
 				fmt.Sprintf("%s of the %s by %s is %s, must be %s (%s)", cell.Operation, cell.Target, cell.Caller, cell.Observed, cell.Want, cell.Rule))
 		}
@@ -372,6 +387,7 @@ func judgeAccess(judge suite.Judge, cells []reports.Access) {
 		"%d of %d cells differ from the kernel's rules: %s", len(differing), len(cells), strings.Join(
 			differing[:min(shown, len(differing))], "; ",
 		))
+	judgeDecided(judge, cells...)
 }
 
 // siblingCapability matters between siblings and is given by no runtime by default. One caller of
@@ -450,6 +466,7 @@ func explainSameUID(
 }
 
 func judgeSameUID(judge suite.Judge, environ, file, signal suite.ExecResult) {
+	judgeRun(judge, environ, file, signal)
 	judge.Claim.Expect(environ.ExitCode).To(gomega.BeZero(),
 		"the environment of a process of the same uid must be readable, errno %s", environ.Errno())
 	judge.Claim.Expect(environ.Output).To(gomega.ContainSubstring("PATH="), "the environment that was read must be a container's")
@@ -522,17 +539,22 @@ var guardedOperations = []struct{ command, errno string }{
 }
 
 // judgeDenials takes one observation for each guarded operation. Where /proc hides the process, ENOENT or EPERM is as
-// good a refusal.
+// good a refusal. What succeeds accuses; what fails in another way than promised neither shows the refusal nor accuses.
 func judgeDenials(judge suite.Judge, hidden access.Hidepid, observations []suite.ExecResult) {
 	judge.Precondition.Expect(observations).To(gomega.HaveLen(len(guardedOperations)))
+	for i, observation := range observations {
+		judge.Claim.Expect(observation.ExitCode).NotTo(gomega.BeZero(), "%s must be refused with %s, it gave %s",
+			observation.Command, guardedOperations[i].errno, quote(observation.Output))
+	}
+	judgeRun(judge, observations...)
 	for i, operation := range guardedOperations {
 		observation := observations[i]
 		refusals := []string{operation.errno}
 		if hidden.Level != "" && operation.errno == "EACCES" {
 			refusals = append(refusals, "ENOENT", "EPERM")
 		}
-		judge.Claim.Expect(refusals).To(gomega.ContainElement(observation.Errno()),
-			"%s must be refused with %s, it ended with %d: %s",
+		judge.Precondition.Expect(refusals).To(gomega.ContainElement(observation.Errno()),
+			"%s was not refused with %s, it ended with %d: %s",
 			observation.Command, operation.errno, observation.ExitCode, quote(observation.Output))
 	}
 }

@@ -24,10 +24,24 @@ func TestJudgeDenials(t *testing.T) {
 		observations[i] = suite.ExecResult{Output: "something"}
 		expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeDenials(judge, access.Hidepid{}, observations) })
 	}
+	// What fails in another way is no refusal, and accuses nobody.
+	for _, other := range []suite.ExecResult{
+		{Output: "sh: cat: not found", ExitCode: 127},
+		{Output: "sh: cat: Permission denied", ExitCode: 126},
+		{Output: "sh: syntax error", ExitCode: 2},
+		{Output: "Operation not permitted", ExitCode: 1}, // what seccomp profiles answer
+	} {
+		observations := denied()
+		observations[2] = other
+		expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeDenials(judge, access.Hidepid{}, observations) })
+		// What another one is allowed accuses all the same.
+		observations[4] = suite.ExecResult{Output: "something"}
+		expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeDenials(judge, access.Hidepid{}, observations) })
+	}
 	// A process that is gone denies nothing, unless /proc is known to hide it.
 	gone := denied()
 	gone[1] = suite.ExecResult{Output: "No such file or directory", ExitCode: 1}
-	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeDenials(judge, access.Hidepid{}, gone) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeDenials(judge, access.Hidepid{}, gone) })
 	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeDenials(judge, access.Hidepid{Level: "2"}, gone) })
 }
 
@@ -77,6 +91,7 @@ func TestJudgeSameUID(t *testing.T) {
 	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeSameUID(judge, observedNothing, file, observedNothing) })
 	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeSameUID(judge, environ, observedDenied, observedNothing) })
 	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeSameUID(judge, environ, file, observedDenied) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeSameUID(judge, observedNotRun, file, observedNothing) })
 }
 
 func TestJudgeAccess(t *testing.T) {
@@ -92,6 +107,8 @@ func TestJudgeAccess(t *testing.T) {
 	refused.Observed = "EACCES"
 	narrowed := refused
 	narrowed.Want, narrowed.Narrowed = "EACCES", "apparmor"
+	broken := cell
+	broken.Observed = "failed: 127 sh: true: not found"
 	hidden := refused
 	hidden.Observed, hidden.Want, hidden.Narrowed = "ENOENT", "ENOENT", "hidepid"
 	claim := []accessClaim{{access.Allowed, access.CallerRoot, access.TargetMaster, []string{"root"}}}
@@ -103,6 +120,7 @@ func TestJudgeAccess(t *testing.T) {
 		{cell, "", "", reports.Conformant, reports.Conformant},
 		{cell, profile, profile, reports.Conformant, reports.Conformant},
 		{refused, "", "", reports.Nonconformant, reports.Nonconformant},
+		{broken, "", "", reports.Inconclusive, reports.Inconclusive},
 		// The rules hold where a module narrows them, and what is claimed of them cannot be had there.
 		{narrowed, profile, profile, reports.Conformant, reports.Unsupported},
 		{narrowed, stacked, profile, reports.Conformant, reports.Inconclusive},
@@ -117,6 +135,11 @@ func TestJudgeAccess(t *testing.T) {
 		expectVerdict(t, test.cells, func(judge suite.Judge) { judgeAccess(judge, matrix.Cells) })
 		expectVerdict(t, test.claims, func(judge suite.Judge) { judgeClaims(judge, matrix, claim) })
 	}
+	// A caller whose shell fails accuses nobody, and hides nothing of the others.
+	elsewhere := refused
+	elsewhere.Caller = access.CallerStranger
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeAccess(judge, []reports.Access{broken, refused}) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeAccess(judge, []reports.Access{broken, elsewhere}) })
 	// Nothing claimed is nothing observed.
 	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeClaims(judge, access.Matrix{}, nil) })
 }

@@ -214,6 +214,7 @@ var filesystemTraits = []suite.Trait{
 func rootOf(target process.Process) string { return fmt.Sprintf("/proc/%d/root", target.PID) }
 
 func judgeVolumes(judge suite.Judge, looked []suite.ExecResult) {
+	judgeRun(judge, looked...)
 	judge.Claim.Expect(looked[0].Output).To(gomega.Equal("canary-in-a-secret-volume"),
 		"the file of the Secret was not read, errno %s", looked[0].Errno())
 	judge.Claim.Expect(looked[1].Output).To(gomega.Equal("canary in an emptyDir\n"),
@@ -225,6 +226,7 @@ func judgeVolumes(judge suite.Judge, looked []suite.ExecResult) {
 }
 
 func judgeWrites(judge suite.Judge, written, refused, before, after suite.ExecResult) {
+	judgeRun(judge, written, refused, before, after)
 	judge.Precondition.Expect(before.Errno()).To(gomega.Equal("ENOENT"), "the file must not exist before it is written")
 	judge.Claim.Expect(written.ExitCode).To(gomega.BeZero(), "the file was not written, errno %s", written.Errno())
 	judge.Claim.Expect(after.Output).To(gomega.Equal("written by a sibling\n"),
@@ -237,6 +239,7 @@ func judgeWrites(judge suite.Judge, written, refused, before, after suite.ExecRe
 // there. Of a file that the Pod mounts into the owner alone, a copy at the reader's own path shows one mount namespace; of a
 // file of the owner's image it only shows that the reader's image has it too.
 func judgeSameFile(judge suite.Judge, own, through, here suite.ExecResult, mounted bool) {
+	judgeRun(judge, own, through, here)
 	judge.Precondition.Expect(own.ExitCode).To(gomega.BeZero(), "nginx must have the file: %s", own.Output)
 	if mounted {
 		judge.Claim.Expect(here.Output).NotTo(gomega.Equal(own.Output), "the file that is mounted into nginx alone is the sibling's own as well")
@@ -248,6 +251,7 @@ func judgeSameFile(judge suite.Judge, own, through, here suite.ExecResult, mount
 }
 
 func judgeModesHold(judge suite.Judge, readable, private, listing suite.ExecResult) {
+	judgeRun(judge, readable, private, listing)
 	judge.Claim.Expect(readable.Output).To(gomega.Equal("canary-for-everyone"),
 		"a file that everyone may read must be reached, errno %q", readable.Errno())
 	judge.Precondition.Expect(listing.ExitCode).To(gomega.BeZero(), "the private file must exist: %s", listing.Output)

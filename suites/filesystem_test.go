@@ -13,6 +13,7 @@ var (
 	observedDenied   = suite.ExecResult{Output: "cat: can't open: Permission denied", ExitCode: 1}
 	observedReadOnly = suite.ExecResult{Output: "touch: Read-only file system", ExitCode: 1}
 	observedNothing  = suite.ExecResult{}
+	observedNotRun   = suite.ExecResult{Output: "sh: cat: not found", ExitCode: 127}
 )
 
 func TestJudgeModesHold(t *testing.T) {
@@ -24,6 +25,7 @@ func TestJudgeModesHold(t *testing.T) {
 	// Absence is no denial.
 	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeModesHold(judge, readable, observedMissing, listing) })
 	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeModesHold(judge, readable, observedDenied, observedDenied) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgeModesHold(judge, readable, observedNotRun, listing) })
 }
 
 func TestJudgeSameFile(t *testing.T) {
@@ -49,6 +51,9 @@ func TestJudgeVolumes(t *testing.T) {
 		return []suite.ExecResult{{Output: "canary-in-a-secret-volume"}, {Output: "canary in an emptyDir\n"}, observedMissing, observedMissing}
 	}
 	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgeVolumes(judge, read()) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) {
+		judgeVolumes(judge, []suite.ExecResult{observedNotRun, observedNotRun, observedNotRun, observedNotRun})
+	})
 	for i := range read() {
 		for _, wrong := range []suite.ExecResult{observedDenied, observedNothing} {
 			looked := read()

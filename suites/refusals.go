@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/onsi/gomega"
+
 	"sharedpid.example/helpers/process"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
@@ -21,7 +23,7 @@ func explainRefusal(
 	ctx context.Context, session *suite.Session, fixture suite.Fixture, container string,
 	target process.Process, operation string, looked ...suite.ExecResult,
 ) error {
-	at := slices.IndexFunc(looked, func(each suite.ExecResult) bool { return each.Errno() == "EACCES" || each.Errno() == "EPERM" })
+	at := slices.IndexFunc(looked, denied)
 	if at < 0 {
 		return nil
 	}
@@ -41,6 +43,21 @@ func explainRefusal(
 		asked.Owner = owner
 	}
 	return whoseRefusal(caller, asked, operation, looked[at])
+}
+
+// denied tells whether the kernel refused what a command wanted. What the shell may not execute wanted nothing yet.
+func denied(result suite.ExecResult) bool {
+	return !notRun(result) && (result.Errno() == "EACCES" || result.Errno() == "EPERM")
+}
+
+// notRun tells whether the shell did not find a program, or may not execute it: nothing is known then of what the command is about.
+func notRun(result suite.ExecResult) bool { return result.ExitCode == 126 || result.ExitCode == 127 }
+
+// judgeRun holds that the programs of commands were run: an image of another's may lack them.
+func judgeRun(judge suite.Judge, results ...suite.ExecResult) {
+	for _, each := range results {
+		judge.Precondition.Expect(notRun(each)).To(gomega.BeFalse(), "%s was not run: %s", each.Command, quote(each.Output))
+	}
 }
 
 // whoseRefusal decides whose matter a refused look is: nil when it is a violation.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/onsi/gomega"
 
-	"sharedpid.example/helpers/pod"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
 	"sharedpid.example/suites/access"
@@ -114,12 +113,8 @@ func parseMet(output string) (met, error) {
 			whole = true
 		case !slices.Contains([]string{"environ", "root", "signal"}, name):
 			return met{}, fmt.Errorf("%q is no line of a look", line)
-		case code == "0":
-			read.operations = append(read.operations, name+" "+access.Allowed)
-		case pod.Errno(words) != "":
-			read.operations = append(read.operations, name+" "+pod.Errno(words))
 		default:
-			read.operations = append(read.operations, line)
+			read.operations = append(read.operations, name+" "+access.Observed(code, words))
 		}
 	}
 	if !whole {
@@ -131,6 +126,10 @@ func parseMet(output string) (met, error) {
 // judgeStartProcess compares what both met. Where their labels differ, exec speaks for itself alone.
 func judgeStartProcess(judge suite.Judge, start, exec met) {
 	judge.Precondition.Expect(len(start.operations)+len(exec.operations)).NotTo(gomega.BeZero(), "neither look found the sibling")
+	for _, each := range slices.Concat(start.operations, exec.operations) {
+		_, observed, _ := strings.Cut(each, " ")
+		judge.Precondition.Expect(access.Decided(observed)).To(gomega.BeTrue(), "the sibling was not looked at: %s", quote(each))
+	}
 	both := fmt.Sprintf("the start process met %q, exec met %q", start.operations, exec.operations)
 	if explanation := (access.Labels{Look: exec.label, Start: start.label}).Explain(); explanation.ExecDiffers {
 		judge.Stop(suite.Undecided(reports.Precondition, "%s: %s", explanation.Words, both))

@@ -10,6 +10,7 @@ import (
 func TestJudgeStartProcess(t *testing.T) {
 	const profile, stacked = "cri-containerd.apparmor.d (enforce)", "cri-containerd.apparmor.d//&unconfined (enforce)"
 	all, refused := []string{"environ allowed", "root allowed", "signal allowed"}, []string{"environ EACCES", "root EACCES", "signal allowed"}
+	broken := []string{"environ failed: 127 sh: true: not found", "root allowed", "signal allowed"}
 	for name, test := range map[string]struct {
 		start, exec met
 		want        reports.Verdict
@@ -22,6 +23,8 @@ func TestJudgeStartProcess(t *testing.T) {
 		"the start process sees nobody":   {met{nil, ""}, met{all, ""}, reports.Nonconformant},
 		"exec sees nobody":                {met{all, ""}, met{nil, ""}, reports.Nonconformant},
 		"neither sees anybody":            {met{nil, ""}, met{nil, ""}, reports.Inconclusive},
+		"the start process cannot look":   {met{broken, ""}, met{all, ""}, reports.Inconclusive},
+		"neither can look":                {met{broken, ""}, met{broken, ""}, reports.Inconclusive},
 		"exec has another label":          {met{all, profile}, met{refused, stacked}, reports.Inconclusive},
 		"and meets the same":              {met{all, profile}, met{all, stacked}, reports.Inconclusive},
 		"one label cannot be read":        {met{all, profile}, met{all, ""}, reports.Conformant},
@@ -39,7 +42,7 @@ func TestParseMet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if read.label != "cri-containerd.apparmor.d (enforce)" || len(read.operations) != 3 || read.operations[0] != "environ allowed" ||
-		read.operations[1] != "root EACCES" || read.operations[2] != "signal 1 sh: killed" {
+		read.operations[1] != "root EACCES" || read.operations[2] != "signal failed: 1 sh: killed" {
 		t.Errorf("%+v", read)
 	}
 	alone, err := parseMet("label \nsibling-label \n")

@@ -272,15 +272,21 @@ func TestParseAccess(t *testing.T) {
 	var output strings.Builder
 	for i, operation := range Operations {
 		output.WriteString(operation.Name)
-		output.WriteString([]string{" 0 \n", " 1 sh: can't open: Permission denied\n", " 1 sh: something else\n"}[i%3])
+		output.WriteString([]string{
+			" 0 \n", " 1 sh: can't open: Permission denied\n", " 1 sh: something else\n", " 127 sh: true: No such file or directory\n",
+			" 126 sh: true: Permission denied\n", " 2 \n",
+		}[i%6])
 	}
 	got, err := Parse(output.String(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{Allowed, "EACCES", "failed: 1 sh: something else"} {
-		if got[i] != want {
-			t.Errorf("observation %d is %q, want %q", i, got[i], want)
+	for i, want := range []string{
+		Allowed, "EACCES", "failed: 1 sh: something else", "failed: 127 sh: true: No such file or directory",
+		"failed: 126 sh: true: Permission denied", "failed: 2",
+	} {
+		if got[i] != want || Decided(got[i]) != (i < 2) {
+			t.Errorf("observation %d is %q, decided: %t, want %q", i, got[i], Decided(got[i]), want)
 		}
 	}
 	for _, broken := range []string{"", output.String() + "more\n", strings.Replace(output.String(), "status", "state", 1)} {

@@ -101,8 +101,26 @@ func Script(targets []Party) string {
 	return script.String()
 }
 
-// Parse reads what Script printed for so many targets: "allowed" or an errno, target by target. A failure without a known
-// errno is kept in its own words, which equal no expectation.
+// failed begins what a cell holds that shows no answer of the kernel's.
+const failed = "failed: "
+
+// Observed is what a command with that exit code and these words met: "allowed" or an errno. A failure without a known errno, and
+// a program that the shell does not find or may not execute, show nothing of the target: they are kept in their own words, see Decided.
+func Observed(exitCode, words string) string {
+	errno := pod.Errno(words)
+	switch {
+	case exitCode == "0":
+		return Allowed
+	case errno != "" && exitCode != "126" && exitCode != "127":
+		return errno
+	}
+	return failed + strings.TrimRight(exitCode+" "+words, " ")
+}
+
+// Decided tells whether what was observed is an answer of the kernel's, and not a failure of the command itself.
+func Decided(observed string) bool { return !strings.HasPrefix(observed, failed) }
+
+// Parse reads what Script printed for so many targets, each as Observed says it, target by target.
 func Parse(output string, targets int) ([]string, error) {
 	if targets == 0 {
 		return nil, nil
@@ -113,19 +131,13 @@ func Parse(output string, targets int) ([]string, error) {
 	}
 	observed := make([]string, len(lines))
 	for i, line := range lines {
-		fields := strings.SplitN(line, " ", 3)
 		operation := Operations[i%len(Operations)].Name
-		if len(fields) < 2 || fields[0] != operation {
+		result, found := strings.CutPrefix(line, operation+" ")
+		if !found {
 			return nil, fmt.Errorf("line %d of the access look is %q, want one about %s", i+1, line, operation)
 		}
-		switch {
-		case fields[1] == "0":
-			observed[i] = Allowed
-		case len(fields) == 3 && pod.Errno(fields[2]) != "":
-			observed[i] = pod.Errno(fields[2])
-		default:
-			observed[i] = "failed: " + strings.Join(fields[1:], " ")
-		}
+		exitCode, words, _ := strings.Cut(result, " ")
+		observed[i] = Observed(exitCode, words)
 	}
 	return observed, nil
 }
