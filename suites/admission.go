@@ -189,14 +189,16 @@ func byPodSecurity(refusal *apierrors.StatusError) bool {
 
 // checkPodSecurity tries Pods in namespaces that enforce the two stricter levels.
 func checkPodSecurity(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+	privileged := func(pod *corev1.Pod) {
+		yes := true
+		pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
+	}
 	tries := []struct {
 		title, level string
 		change       func(*corev1.Pod)
 	}{
-		{"a privileged Pod under restricted", "restricted", func(pod *corev1.Pod) {
-			yes := true
-			pod.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
-		}},
+		{"a privileged Pod under restricted", "restricted", privileged},
+		{"a privileged Pod under baseline", "baseline", privileged},
 		{"sharing under restricted", "restricted", func(*corev1.Pod) {}},
 		{"sharing under baseline", "baseline", func(*corev1.Pod) {}},
 		{"CAP_SYS_PTRACE under baseline", "baseline", func(pod *corev1.Pod) {
@@ -211,21 +213,32 @@ func checkPodSecurity(ctx context.Context, session *suite.Session, judge suite.J
 		}
 		attempts = append(attempts, attempt)
 	}
-	return judgePodSecurity(judge, attempts[0], attempts[1], attempts[2], attempts[3])
+	return judgePodSecurity(judge, [2]suite.Attempt{attempts[0], attempts[1]}, attempts[2], attempts[3], attempts[4])
 }
 
-func judgePodSecurity(judge suite.Judge, privileged, restricted, baseline, tracer suite.Attempt) error {
-	for _, attempt := range []suite.Attempt{privileged, restricted, baseline, tracer} {
+// judgePodSecurity judges what was tried. A level that takes a privileged Pod, tried under restricted and under baseline, is not
+// enforced, so that what it admits says nothing.
+func judgePodSecurity(judge suite.Judge, privileged [2]suite.Attempt, restricted, baseline, tracer suite.Attempt) error {
+	for _, attempt := range []suite.Attempt{privileged[0], privileged[1], restricted, baseline, tracer} {
 		if attempt.Refusal != nil && !byPodSecurity(attempt.Refusal) {
 			return suite.Undecided(reports.Refused,
 				"%s is refused by something else than Pod Security admission: %v", attempt.Title, attempt.Refusal)
 		}
 	}
-	if privileged.Refusal == nil {
-		return &suite.Unsupported{Reason: "Pod Security admission is off: a namespace that enforces restricted takes a privileged Pod"}
-	}
 	judge.Claim.Expect(restricted.Refusal == nil).To(gomega.BeTrue(), "%s is rejected: %v", restricted.Title, restricted.Refusal)
 	judge.Claim.Expect(baseline.Refusal == nil).To(gomega.BeTrue(), "%s is rejected: %v", baseline.Title, baseline.Refusal)
+	switch underRestricted, underBaseline := privileged[0].Refusal == nil, privileged[1].Refusal == nil; {
+	case underRestricted && underBaseline:
+		return &suite.Unsupported{Reason: "Pod Security admission is off: namespaces that enforce restricted and baseline take a privileged Pod"}
+	case underBaseline:
+		return &suite.Unsupported{
+			Reason: "Pod Security admission enforces restricted alone: a namespace that enforces baseline takes a privileged Pod",
+		}
+	case underRestricted:
+		return &suite.Unsupported{
+			Reason: "Pod Security admission enforces baseline alone: a namespace that enforces restricted takes a privileged Pod",
+		}
+	}
 	judge.Claim.Expect(tracer.Refusal).NotTo(gomega.BeNil(), "%s is admitted", tracer.Title)
 	return nil
 }

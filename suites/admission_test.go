@@ -60,23 +60,29 @@ func TestJudgePodSecurity(t *testing.T) {
 	verdict := func(refusals ...*apierrors.StatusError) reports.Verdict {
 		return suite.Conclude(func(judge suite.Judge) error {
 			attempt := func(i int) suite.Attempt { return suite.Attempt{Title: "a Pod", Refusal: refusals[i]} }
-			return judgePodSecurity(judge, attempt(0), attempt(1), attempt(2), attempt(3))
+			return judgePodSecurity(judge, [2]suite.Attempt{attempt(0), attempt(1)}, attempt(2), attempt(3), attempt(4))
 		}).Verdict
 	}
 	for name, test := range map[string]struct {
-		privileged, restricted, baseline, tracer *apierrors.StatusError
-		want                                     reports.Verdict
+		underRestricted, underBaseline, restricted, baseline, tracer *apierrors.StatusError
+		want                                                         reports.Verdict
 	}{
-		"as the standards say":          {violates, nil, nil, violates, reports.Conformant},
-		"sharing is refused":            {violates, violates, nil, violates, reports.Nonconformant},
-		"sharing is refused by both":    {violates, violates, violates, violates, reports.Nonconformant},
-		"the capability is admitted":    {violates, nil, nil, nil, reports.Nonconformant},
-		"nothing is enforced":           {nil, nil, nil, nil, reports.Unsupported},
-		"a policy refuses sharing":      {violates, policy(), policy(), policy(), reports.Inconclusive},
-		"a webhook refuses sharing":     {violates, forbidden("admission webhook denied the request"), nil, violates, reports.Inconclusive},
-		"a policy refuses capabilities": {violates, nil, nil, policy(), reports.Inconclusive},
+		"as the standards say":          {violates, violates, nil, nil, violates, reports.Conformant},
+		"sharing is refused":            {violates, violates, violates, nil, violates, reports.Nonconformant},
+		"sharing is refused by both":    {violates, violates, violates, violates, violates, reports.Nonconformant},
+		"the capability is admitted":    {violates, violates, nil, nil, nil, reports.Nonconformant},
+		"nothing is enforced":           {nil, nil, nil, nil, nil, reports.Unsupported},
+		"only restricted is enforced":   {violates, nil, nil, nil, nil, reports.Unsupported},
+		"and refuses sharing":           {violates, nil, violates, nil, nil, reports.Nonconformant},
+		"only baseline is enforced":     {nil, violates, nil, nil, violates, reports.Unsupported},
+		"a policy refuses privileges":   {violates, policy(), nil, nil, violates, reports.Inconclusive},
+		"a policy refuses sharing":      {violates, violates, policy(), policy(), policy(), reports.Inconclusive},
+		"a policy refuses capabilities": {violates, violates, nil, nil, policy(), reports.Inconclusive},
+		"a webhook refuses sharing": {
+			violates, violates, forbidden("admission webhook denied the request"), nil, violates, reports.Inconclusive,
+		},
 	} {
-		if got := verdict(test.privileged, test.restricted, test.baseline, test.tracer); got != test.want {
+		if got := verdict(test.underRestricted, test.underBaseline, test.restricted, test.baseline, test.tracer); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}
 	}
