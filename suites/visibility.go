@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -113,6 +114,9 @@ var visibilityTraits = []suite.Trait{
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			// The snapshot reads every cmdline as the visitor, uid 1000 without capabilities.
 			seen, err := session.Await(ctx, siblingsFixture, "visitor", "arguments read by uid 1000", owner)
+			if absent := (*suite.Violation)(nil); errors.As(err, &absent) {
+				return stillHidden(ctx, session, seen, absent)
+			}
 			if err != nil {
 				return err
 			}
@@ -157,12 +161,17 @@ var visibilityTraits = []suite.Trait{
 				return err
 			}
 			environ, err := session.Exec(ctx, siblingsFixture, "tracer", "the canary in the sibling's environment",
-				fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", target.PID))
+				canaryOf(target))
 			if err != nil {
 				return err
 			}
 			if err := explainRefusal(ctx, session, siblingsFixture, "tracer", target, "environ", environ...); err != nil {
 				return err
+			}
+			if !hasCanary(environ[0]) {
+				if err := canaryIsThere(ctx, session, judge, target); err != nil {
+					return err
+				}
 			}
 			judgeCanaryIsRead(judge, environ[0])
 			unshared, err := session.Processes(ctx, siblingsUnsharedFixture, "tracer", "processes seen from the tracer")
@@ -264,8 +273,64 @@ func judgeArgumentsArePublic(judge suite.Judge, snapshot process.Snapshot) {
 	judge.Precondition.Expect(owner.UID).To(gomega.Equal(0), "the process looked at must be root's")
 }
 
+// stillHidden asks, after a look from which the owner's process was absent, whether the owner still has the process that it had then.
+func stillHidden(ctx context.Context, session *suite.Session, look process.Snapshot, absent *suite.Violation) error {
+	own, err := session.ProcessesNow(ctx, siblingsFixture, owner.Container, "whether the process that is not visible is still the same")
+	if err != nil {
+		return err
+	}
+	return livedThrough(look, own, absent)
+}
+
+// livedThrough returns the violation that a look does not show the owner's process if the owner shows, afterwards, one that was started
+// before that look. Otherwise the process may have ended, or have been replaced, in between.
+func livedThrough(look, own process.Snapshot, absent *suite.Violation) error {
+	self, found := look.PID(look.Self)
+	for _, each := range own.With(ownerSleep...) {
+		if found && each.StartTime < self.StartTime {
+			return absent
+		}
+	}
+	return suite.Undecided(reports.Precondition, "the owner's process ended or was replaced while it was looked for: %s", absent.Reason)
+}
+
+// canaryOf prints the canary in the environment of a process.
+func canaryOf(target process.Process) string {
+	return fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", target.PID)
+}
+
+func hasCanary(environ suite.ExecResult) bool { return environ.Output == "CANARY="+canary+"\n" }
+
+// canaryIsThere holds, when a sibling has not read the canary, that the owner itself has it and is still the same process.
+func canaryIsThere(ctx context.Context, session *suite.Session, judge suite.Judge, target process.Process) error {
+	had, err := session.Exec(ctx, siblingsFixture, owner.Container, "the canary in the owner's own container", canaryOf(target), "echo $CANARY")
+	if err != nil {
+		return err
+	}
+	after, err := session.ProcessesNow(ctx, siblingsFixture, "tracer", "processes afterwards")
+	if err != nil {
+		return err
+	}
+	judgeCanaryIsThere(judge, had[0], had[1], target, after)
+	return nil
+}
+
+// judgeCanaryIsThere takes what the owner's container shows of the process's environment, and of that of an exec: an exec that is
+// denied the one has the container's own environment as well.
+func judgeCanaryIsThere(judge suite.Judge, environ, executed suite.ExecResult, target process.Process, after process.Snapshot) {
+	has := hasCanary(environ) || denied(environ) && executed.Output == canary+"\n"
+	judge.Precondition.Expect(has).To(gomega.BeTrue(), "the owner itself does not have the canary: %s", quote(environ.Output))
+	still, found := after.PID(target.PID)
+	judge.Precondition.Expect(found && still.StartTime == target.StartTime).To(gomega.BeTrue(),
+		"the process that was looked at ended meanwhile")
+}
+
 func judgeCanaryIsRead(judge suite.Judge, environ suite.ExecResult) {
-	judge.Claim.Expect(environ.Output).To(gomega.Equal("CANARY="+canary+"\n"), "the canary must be read, errno %q", environ.Errno())
+	if environ.ExitCode != 0 && environ.Output != "" {
+		judge.Precondition.Expect(environ.Errno()).NotTo(gomega.BeEmpty(), "the environment was not read: %s", quote(environ.Output))
+	}
+	judge.Claim.Expect(hasCanary(environ)).To(gomega.BeTrue(), "the canary must be read, errno %q: %s", environ.Errno(),
+		quote(environ.Output))
 }
 
 func judgeOwnerIsNotVisible(judge suite.Judge, snapshot process.Snapshot, own []string) {

@@ -62,6 +62,58 @@ func TestJudgeCanaryIsRead(t *testing.T) {
 	for _, output := range []string{"", "CANARY=\n", "CANARY=another\n"} {
 		expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCanaryIsRead(judge, suite.ExecResult{Output: output}) })
 	}
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgeCanaryIsRead(judge, observedDenied) })
+	// A pipe that lacks a program ends with the last one's exit code.
+	expectVerdict(t, reports.Inconclusive,
+		func(judge suite.Judge) {
+			judgeCanaryIsRead(judge, suite.ExecResult{Output: "sh: tr: not found\n", ExitCode: 1})
+		})
+}
+
+func TestJudgeCanaryIsThere(t *testing.T) {
+	target := process.Process{PID: 3, StartTime: 950, Arguments: ownerSleep}
+	after := with(alone(tracerSleep...), target)
+	canaryInEnviron, executed := suite.ExecResult{Output: "CANARY=" + canary + "\n"}, suite.ExecResult{Output: canary + "\n"}
+	missing := suite.ExecResult{ExitCode: 1}
+	replaced := with(alone(tracerSleep...), process.Process{PID: 3, StartTime: 951, Arguments: ownerSleep})
+	for name, test := range map[string]struct {
+		environ, executed suite.ExecResult
+		after             process.Snapshot
+		want              reports.Verdict
+	}{
+		"the owner has it":                     {canaryInEnviron, executed, after, reports.Conformant},
+		"an exec may not read its own sibling": {observedDenied, executed, after, reports.Conformant},
+		"nor has the canary":                   {observedDenied, suite.ExecResult{Output: "\n"}, after, reports.Inconclusive},
+		"the process was not given it":         {missing, executed, after, reports.Inconclusive},
+		"the process is gone":                  {canaryInEnviron, executed, alone(tracerSleep...), reports.Inconclusive},
+		"another process has its pid":          {canaryInEnviron, executed, replaced, reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			expectVerdict(t, test.want, func(judge suite.Judge) {
+				judgeCanaryIsThere(judge, test.environ, test.executed, target, test.after)
+			})
+		})
+	}
+}
+
+func TestLivedThrough(t *testing.T) {
+	look := alone(visitorSleep...) // made at 999
+	absent := &suite.Violation{Reason: "the process is not visible"}
+	for name, test := range map[string]struct {
+		own  process.Snapshot
+		want reports.Verdict
+	}{
+		"it was there all the time": {with(alone(), process.Process{PID: 3, StartTime: 950, Arguments: ownerSleep}), reports.Nonconformant},
+		"it was started since":      {with(alone(), process.Process{PID: 3, StartTime: 1000, Arguments: ownerSleep}), reports.Inconclusive},
+		"it has ended":              {alone(), reports.Inconclusive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outcome := suite.Conclude(func(suite.Judge) error { return livedThrough(look, test.own, absent) })
+			if outcome.Verdict != test.want {
+				t.Errorf("%s (%s), want %s", outcome.Verdict, outcome.Reason, test.want)
+			}
+		})
+	}
 }
 
 func TestSnapshotHelpersLeaveTheOriginalAlone(t *testing.T) {
