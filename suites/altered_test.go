@@ -109,6 +109,25 @@ func TestWhatCannotBeSeenAccusesNobody(t *testing.T) {
 		"a node that is lost while an init is waited for": {
 			"inits/pid1-only-init-refuses", unanswered("wait for container busybox-init", reports.Lost), reports.Lost,
 		},
+		"a kubelet that does not restart systemd in time": {
+			"inits/systemd-refuses", answerTo(t, "wait for systemd to be restarted", func(answer *waited) { answer.Reached = false }),
+			reports.OutOfTime,
+		},
+		"a kubelet that restarts a container late": {
+			"lifecycle/killed-container-returns", answerTo(t, "wait for the kubelet to act of killed-container", func(answer *waited) {
+				answer.Reached = false
+			}), reports.OutOfTime,
+		},
+		"nginx that takes long to reload": {
+			"signals/hup-respawns-workers", slowReload(t), reports.OutOfTime,
+		},
+		"an exec stream that ends before its Pod": {
+			"lifecycle/deletion-is-prompt", func(look *reports.Look) {
+				if strings.HasPrefix(look.Question, "end of open-stream/") {
+					look.Answer = json.RawMessage("true")
+				}
+			}, reports.Lost,
+		},
 		"an image of tini that cannot be pulled": {
 			"inits/tini-warns", unanswered("running tini/", reports.NotStarted), reports.NotStarted,
 		},
@@ -160,5 +179,20 @@ func TestSystemdThatIsNotYetRestarted(t *testing.T) {
 	})
 	if got := alteredRun(t, "inits/systemd-refuses", atFirst); got.Verdict != reports.Conformant {
 		t.Errorf("it is %s: %s", got.Verdict, got.Reason)
+	}
+}
+
+// slowReload has nginx show the same processes after SIGHUP as before it.
+func slowReload(t *testing.T) func(*reports.Look) {
+	t.Helper()
+	var seen []json.RawMessage // when the master is found, when the workers are there, and after the signal
+	return func(look *reports.Look) {
+		if look.By != "signals/hup-respawns-workers" || look.Question != "processes seen from reload/shell" {
+			return
+		}
+		if len(seen) == 2 {
+			look.Answer = seen[1]
+		}
+		seen = append(seen, look.Answer)
 	}
 }

@@ -52,6 +52,28 @@ func TestJudgeReturn(t *testing.T) {
 	})))
 }
 
+func TestHidden(t *testing.T) {
+	arguments := []string{"sleep", "1000060"}
+	sibling := alone("/pause") // which looks at 999
+	for name, test := range map[string]struct {
+		own     process.Process
+		sibling process.Snapshot
+		want    bool
+	}{
+		"it is elsewhere":               {process.Process{PID: 1, StartTime: 950, Arguments: arguments}, sibling, true},
+		"it was started after the look": {process.Process{PID: 9, StartTime: 1000, Arguments: arguments}, sibling, false},
+		"it was not yet executed": {
+			process.Process{PID: 9, StartTime: 950, Arguments: arguments},
+			with(sibling, process.Process{PID: 9, StartTime: 950, Arguments: []string{"runc", "init"}}), false,
+		},
+		"its container does not show it": {process.Process{PID: 9, StartTime: 950}, sibling, false},
+	} {
+		if got := hidden(process.Snapshot{Processes: []process.Process{test.own}}, test.sibling, arguments); got != test.want {
+			t.Errorf("%s: it is hidden: %t", name, got)
+		}
+	}
+}
+
 func TestJudgeNothingLeft(t *testing.T) {
 	before := recorded(t)
 	judging := func(after process.Snapshot) func(suite.Judge) {
@@ -149,7 +171,7 @@ func TestJudgeNotes(t *testing.T) {
 		"a child got it":                     {ended(0, 2*time.Second, healthyNotes+"second-parent:child\n"), reports.Nonconformant},
 		"a parent got it twice":              {ended(0, 2*time.Second, healthyNotes+"first-parent:parent\n"), reports.Nonconformant},
 		"the observer got it twice":          {ended(0, 2*time.Second, healthyNotes+"observer:parent\n"), reports.Nonconformant},
-		"a parent did not get it":            {ended(0, 12*time.Second, notGiven), reports.Nonconformant},
+		"a parent did not get it in time":    {ended(0, 12*time.Second, notGiven), reports.Inconclusive},
 		"a parent did not end":               {ended(0, 12*time.Second, notEnded), reports.Inconclusive},
 		"the message is lost":                {ended(0, 2*time.Second, ""), reports.Inconclusive},
 		"another signal":                     {ended(130, time.Second, ""), reports.Nonconformant},
@@ -159,13 +181,24 @@ func TestJudgeNotes(t *testing.T) {
 		"too slow for the grace period":      {ended(137, 21*time.Second, "observer:parent\n"), reports.Inconclusive},
 		"slow, and the node's clock is late": {ended(137, 17*time.Second, "observer:parent\n"), reports.Inconclusive},
 	} {
-		if outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, test.last) }); outcome.Verdict != test.want {
+		outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, test.last, test.last) })
+		if outcome.Verdict != test.want {
 			t.Errorf("%s: verdict is %s (%s), want %s", name, outcome.Verdict, outcome.Reason, test.want)
+		}
+	}
+	// How a parent ends that has noted nothing tells whether it got TERM at all.
+	for exitCode, want := range map[int32]reports.Verdict{0: reports.Inconclusive, 137: reports.Nonconformant} {
+		ends := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "first-parent", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: exitCode}},
+		}}}}
+		outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, ended(0, 12*time.Second, notGiven), ends) })
+		if outcome.Verdict != want {
+			t.Errorf("a parent that noted nothing ends with %d: verdict is %s (%s), want %s", exitCode, outcome.Verdict, outcome.Reason, want)
 		}
 	}
 	killed := ended(137, 0, "")
 	killed.DeletionTimestamp = nil
-	outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, killed) })
+	outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, killed, killed) })
 	if outcome.Verdict != reports.Inconclusive || outcome.Kind != reports.Killed {
 		t.Errorf("killed before the deletion: verdict is %s (%s)", outcome.Verdict, outcome.Kind)
 	}

@@ -93,6 +93,9 @@ func refusedRun(t *testing.T, trait, words, label, start string) suite.Outcome {
 			(*answer)[0]["exitCode"], (*answer)[0]["output"] = 1, "cat: can't open: Permission denied\n"
 		})(&look)
 		looks = append(looks, look, labelsLook(t, run.Looks, look, label, start))
+		if trait == "visibility/secrets-in-environ" {
+			looks = append(looks, ownersLooks(t, run.Looks, look)...)
+		}
 	}
 	run.Looks = looks
 	judged, err := suite.JudgeAgain(run, Traits())
@@ -101,6 +104,26 @@ func refusedRun(t *testing.T, trait, words, label, start string) suite.Outcome {
 	}
 	result := judged.Results[0]
 	return suite.Outcome{Verdict: result.Verdict, Kind: result.Kind, Reason: result.Reason}
+}
+
+// ownersLooks is what visibility/secrets-in-environ asks after a look that was refused and is not explained: the owner has the canary, and
+// is the same process as before.
+func ownersLooks(t *testing.T, looks []reports.Look, refused reports.Look) []reports.Look {
+	t.Helper()
+	at := slices.IndexFunc(looks, func(look reports.Look) bool {
+		return look.By == refused.By && look.Question == "probe processes seen from siblings/tracer"
+	})
+	if at < 0 {
+		t.Fatal("the recording has no snapshot from the tracer")
+	}
+	answer, err := json.Marshal([]map[string]any{{"output": "CANARY=" + canary + "\n"}, {"output": canary + "\n"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	had := refused
+	had.Question = strings.Replace(refused.Question, "siblings/tracer", "siblings/owner", 1) + "\necho $CANARY"
+	had.Answer = answer
+	return []reports.Look{had, looks[at]}
 }
 
 // labelsLook is what explainRefusal asks after a refused look, answered from what the same container saw before.

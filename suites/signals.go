@@ -224,8 +224,8 @@ var signalTraits = []suite.Trait{
 				NextStep: "look at Seccomp and CapEff in /proc/self/status and at /proc/self/attr/current of the shell",
 			},
 			{
-				Cause:    "nginx took the signal and did not reload, or the node was too slow for it",
-				NextStep: "look at the logs of nginx in the diagnosis; --limit reload=1m gives it more time",
+				Cause:    "nginx was restarted instead of reloaded, or did not go on serving",
+				NextStep: "look at the logs of nginx in the diagnosis",
 			},
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
@@ -320,7 +320,7 @@ func reloaded(
 		after, err = session.Processes(ctx, fixture, container, title)
 		return err == nil && workersReplaced(before, after), err
 	})
-	return after, err // the last look is judged
+	return after, err // the last look says what has become of the master, however long its workers take
 }
 
 // signalPause sends process 1 everything that must not end it, and returns what it did to the Pod, empty for nothing.
@@ -495,27 +495,32 @@ var nginxEndsAlone = &suite.Probe[*corev1.Pod]{
 	Name:     "nginx ends alone",
 	Fixtures: []suite.Fixture{endsAloneFixture},
 	Look: func(ctx context.Context, session *suite.Session) (*corev1.Pod, error) {
-		if err := session.Running(ctx, endsAloneFixture, "nginx", "shell"); err != nil {
-			return nil, err
-		}
-		// The signal may end the exec before it is answered.
-		if sent, err := session.ExecOnce(ctx, endsAloneFixture, "nginx", "TERM to nginx", "kill -TERM 1"); err == nil && sent[0].ExitCode != 0 {
-			return nil, refused(sent[0])
-		}
-		last, restarted, err := session.WaitTolerant(ctx, endsAloneFixture, "nginx to be restarted", session.Limits().Settling,
-			func(status *corev1.Pod) bool { return status != nil && restartedAll(status, "nginx") })
-		if err == nil && !restarted {
-			err = suite.Undecided(reports.OutOfTime, "nginx was not restarted within %s", session.Limits().Settling)
-		}
-		if err == nil {
-			session.Record(endsAloneFixture, reports.Evidence{
-				Title: "nginx ended without sharing", Where: "API", Command: "kubectl get pod",
-				Output: fmt.Sprintf("nginx %d restarts, shell %d restarts",
-					pod.Container(last, "nginx").RestartCount, pod.Container(last, "shell").RestartCount),
-			})
-		}
-		return last, err
+		return endNginx(ctx, session, endsAloneFixture)
 	},
+}
+
+// endNginx ends nginx in a Pod that does not share, and returns the Pod once nginx runs again.
+func endNginx(ctx context.Context, session *suite.Session, fixture suite.Fixture) (*corev1.Pod, error) {
+	if err := session.Running(ctx, fixture, "nginx", "shell"); err != nil {
+		return nil, err
+	}
+	// The signal may end the exec before it is answered.
+	if sent, err := session.ExecOnce(ctx, fixture, "nginx", "TERM to nginx", "kill -TERM 1"); err == nil && sent[0].ExitCode != 0 {
+		return nil, refused(sent[0])
+	}
+	last, restarted, err := session.WaitTolerant(ctx, fixture, "nginx to be restarted", session.Limits().Settling,
+		func(status *corev1.Pod) bool { return status != nil && restartedAll(status, "nginx") })
+	if err == nil && !restarted {
+		err = suite.Undecided(reports.OutOfTime, "nginx was not restarted within %s", session.Limits().Settling)
+	}
+	if err == nil {
+		session.Record(fixture, reports.Evidence{
+			Title: "nginx ended without sharing", Where: "API", Command: "kubectl get pod",
+			Output: fmt.Sprintf("nginx %d restarts, shell %d restarts",
+				pod.Container(last, "nginx").RestartCount, pod.Container(last, "shell").RestartCount),
+		})
+	}
+	return last, err
 }
 
 // controlEndsAlone is a control: without sharing, nginx that ends is restarted, and the shell is not.
@@ -543,6 +548,9 @@ func judgeWorkersAreReplaced(judge suite.Judge, before, after process.Snapshot) 
 	judge.Precondition.Expect(len(before.With(nginxWorker))).To(gomega.BeNumerically(">=", 2), "there must be workers to replace")
 	judge.Claim.Expect(process.PIDs(after.With(nginxMaster))).To(gomega.Equal(process.PIDs(before.With(nginxMaster))),
 		"the master must keep its pid")
-	judge.Claim.Expect(workersReplaced(before, after)).To(gomega.BeTrue(), "every worker must be replaced: before %v, after %v",
-		process.PIDs(before.With(nginxWorker)), process.PIDs(after.With(nginxWorker)))
+	// The kernel has taken the signal, and the rest is nginx's: nothing tells a node that is slow from a signal that is lost.
+	if !workersReplaced(before, after) {
+		judge.Stop(suite.Undecided(reports.OutOfTime, "nginx did not replace every worker in time: before %v, after %v",
+			process.PIDs(before.With(nginxWorker)), process.PIDs(after.With(nginxWorker))))
+	}
 }

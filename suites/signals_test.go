@@ -22,8 +22,9 @@ func TestJudgeWorkersAreReplaced(t *testing.T) {
 		return func(judge suite.Judge) { judgeWorkersAreReplaced(judge, before, after) }
 	}
 	expectVerdict(t, reports.Conformant, judging(before, after))
-	expectVerdict(t, reports.Nonconformant, judging(before, before))
-	expectVerdict(t, reports.Nonconformant, judging(before, without(after, nginxWorker)))
+	// nginx may be slow.
+	expectVerdict(t, reports.Inconclusive, judging(before, before))
+	expectVerdict(t, reports.Inconclusive, judging(before, without(after, nginxWorker)))
 	// The whole server was restarted instead of reloaded.
 	expectVerdict(t, reports.Nonconformant, judging(before, changed(after, func(each *process.Process) {
 		if slices.Equal(each.Arguments, []string{nginxMaster}) {
@@ -33,7 +34,7 @@ func TestJudgeWorkersAreReplaced(t *testing.T) {
 	// A worker that still drains keeps its pid under another title.
 	old := before.With(nginxWorker)[0]
 	draining := with(after, process.Process{PID: old.PID, Arguments: []string{"nginx: worker process is shutting down"}})
-	expectVerdict(t, reports.Nonconformant, judging(before, draining))
+	expectVerdict(t, reports.Inconclusive, judging(before, draining))
 }
 
 func TestSignalClaims(t *testing.T) {

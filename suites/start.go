@@ -48,7 +48,7 @@ func joinRefusal(ctx context.Context, session *suite.Session) (string, error) {
 }
 
 // refusedToStart tells whether a Pod could not start for another reason than an image or its configuration, which have nothing
-// to do with sharing.
+// to do with sharing, and than a runtime that takes longer than the kubelet waits for it.
 func refusedToStart(err error) bool {
 	var why *suite.Inconclusive
 	if !errors.As(err, &why) || why.Kind != reports.NotStarted {
@@ -60,6 +60,10 @@ func refusedToStart(err error) bool {
 		"ErrImageNeverPull",
 		"InvalidImageName",
 		"CreateContainerConfigError",
+		"context deadline exceeded",
+		"DeadlineExceeded",
+		"failed to reserve", // containerd's and CRI-O's words when the kubelet asks again for what is still under way
+		"is reserved",
 	} {
 		if strings.Contains(why.Reason, reason) {
 			return false

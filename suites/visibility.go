@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -233,7 +232,14 @@ func execSeenFromNginx(ctx context.Context, session *suite.Session, fixture suit
 		return false, suite.Undecided(reports.Precondition,
 			"process %d, started by exec, could not be ended again, so that it may have ended before: %s", pid, quote(ended[0].Output))
 	}
-	return slices.ContainsFunc(seen.With(executed...), func(each process.Process) bool { return each.PID == pid }), nil
+	return showsExecuted(seen, pid), nil
+}
+
+// showsExecuted tells whether a snapshot has the process that exec started. Until its execve(2) it is a fork of the shell, whose
+// arguments hold the command.
+func showsExecuted(seen process.Snapshot, pid int) bool {
+	found, visible := seen.PID(pid)
+	return visible && strings.Contains(strings.Join(found.Arguments, " "), strings.Join(executed, " "))
 }
 
 // judgeMutual compares how two containers see each other's start processes.

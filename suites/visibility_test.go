@@ -96,6 +96,21 @@ func TestJudgeCanaryIsThere(t *testing.T) {
 	}
 }
 
+func TestShowsExecuted(t *testing.T) {
+	const pid = 7
+	for want, arguments := range map[bool][][]string{
+		true:  {executed, {"sh", "-c", "{ ( sleep 1000030 </dev/null & echo $!"}},
+		false: {{"sleep", "1000031"}, {"sh", "-c", "look"}, nil},
+	} {
+		for _, each := range arguments {
+			seen := process.Snapshot{Processes: []process.Process{{PID: pid, Arguments: each}}}
+			if showsExecuted(seen, pid) != want || showsExecuted(seen, pid+1) {
+				t.Errorf("%q is taken for the process: %t", each, !want)
+			}
+		}
+	}
+}
+
 func TestLivedThrough(t *testing.T) {
 	look := alone(visitorSleep...) // made at 999
 	absent := &suite.Violation{Reason: "the process is not visible"}

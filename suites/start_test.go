@@ -1,0 +1,25 @@
+package suites
+
+import (
+	"errors"
+	"testing"
+
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+)
+
+func TestRefusedToStart(t *testing.T) {
+	notStarted := func(why string) error { return suite.Undecided(reports.NotStarted, "%s", why) }
+	for err, want := range map[error]bool{
+		notStarted("container one: StartError: failed to create task: blocked by policy"):                           true,
+		notStarted("container one: ErrImagePull: no such image"):                                                    false,
+		notStarted("container one: CreateContainerError: context deadline exceeded"):                                false,
+		notStarted(`container one: CreateContainerError: failed to reserve container name "one": name is reserved`): false,
+		suite.Undecided(reports.OutOfTime, "not within 1m0s"):                                                       false,
+		errors.New("StartError"): false,
+	} {
+		if got := refusedToStart(err); got != want {
+			t.Errorf("%q is a refusal: %t", err, got)
+		}
+	}
+}
