@@ -16,11 +16,14 @@ import (
 )
 
 var (
-	accessFixture        = suite.Fixture{Name: "access-matrix", Objects: manifest("access-matrix.yaml")}
-	userNamespaceFixture = suite.Fixture{Name: "user-namespace", Objects: manifest("file-modes.yaml"), Change: func(pod *corev1.Pod) {
-		pod.Spec.HostUsers = new(bool)
-	}}
+	accessFixture                = suite.Fixture{Name: "access-matrix", Objects: manifest("access-matrix.yaml")}
+	userNamespaceFixture         = suite.Fixture{Name: "user-namespace", Objects: manifest("file-modes.yaml"), Change: inUserNamespace}
+	userNamespaceUnsharedFixture = suite.Fixture{
+		Name: "user-namespace-unshared", Objects: manifest("file-modes.yaml"), Unshared: true, Change: inUserNamespace,
+	}
 )
+
+func inUserNamespace(pod *corev1.Pod) { pod.Spec.HostUsers = new(bool) }
 
 var credentialTraits = []suite.Trait{
 	{
@@ -290,9 +293,10 @@ var credentialTraits = []suite.Trait{
 			"https://man7.org/linux/man-pages/man7/user_namespaces.7.html",
 			"https://github.com/kubernetes/kubernetes/issues/117159",
 		},
-		Requires: []suite.Requirement{userNamespaces},
-		Fixtures: []suite.Fixture{userNamespaceFixture},
-		Causes: []suite.Cause{{
+		Requires:       []suite.Requirement{userNamespaces},
+		WhenNotStarted: []suite.Requirement{startInUserNamespace},
+		Fixtures:       []suite.Fixture{userNamespaceFixture, userNamespaceUnsharedFixture, fileModesFixture},
+		Causes: []suite.Cause{sharesUnasked, {
 			Cause:    "the containers of the Pod do not share the sandbox's user namespace",
 			NextStep: "compare /proc/self/ns/user and /proc/self/uid_map of the containers",
 		}},
@@ -475,13 +479,34 @@ func judgeSameUID(judge suite.Judge, environ, file, signal suite.ExecResult) {
 	judge.Claim.Expect(signal.ExitCode).To(gomega.BeZero(), "a process of the same uid must take signals, errno %s", signal.Errno())
 }
 
+// hostUsersDropped is how session.Changes says that the API does not know hostUsers: it is no admission that changes the Pod.
+const hostUsersDropped = "spec.hostUsers was sent as false and is unset"
+
+// lookAtUserNamespace prints the user namespace of a container, its uid_map, and which kernel it has.
+var lookAtUserNamespace = []string{"readlink /proc/self/ns/user", "cat /proc/self/uid_map", "cat /proc/sys/kernel/random/boot_id"}
+
 // checkUserNamespace looks at the Pod of fixtures/file-modes.yaml in a user namespace of its own.
 func checkUserNamespace(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-	visitor, err := session.Exec(ctx, userNamespaceFixture, "visitor", "user namespace of one container",
-		"readlink /proc/self/ns/user", "cat /proc/self/uid_map")
+	changed, err := session.Changes(ctx, userNamespaceFixture)
 	if err != nil {
 		return err
 	}
+	if slices.Equal(changed, []string{hostUsersDropped}) {
+		return &suite.Unsupported{Reason: "the API drops hostUsers: " + hostUsersDropped}
+	}
+	// The other Pod comes up beside it: when neither starts there is not the time for one after the other.
+	if _, err := session.Changes(ctx, userNamespaceUnsharedFixture); err != nil {
+		return suite.ControlFailed(err)
+	}
+	visitor, err := session.Exec(ctx, userNamespaceFixture, "visitor", "user namespace of one container", lookAtUserNamespace...)
+	if err != nil {
+		return err
+	}
+	node, err := session.Exec(ctx, fileModesFixture, "visitor", "user namespace of a Pod in the node's", lookAtUserNamespace...)
+	if err != nil {
+		return suite.ControlFailed(err)
+	}
+	judgeMapped(judge, visitor, node)
 	target, err := session.Find(ctx, userNamespaceFixture, "visitor", "processes seen from a container of the same uid", owner)
 	if err != nil {
 		return err
@@ -493,15 +518,54 @@ func checkUserNamespace(ctx context.Context, session *suite.Session, judge suite
 	if err != nil {
 		return err
 	}
-	judge.Claim.Expect(strings.Fields(visitor[1].Output)).NotTo(gomega.Equal([]string{"0", "0", "4294967295"}),
-		"the Pod must not be in the node's user namespace")
+	judgeRun(judge, looked...)
+	if err := explainRefusal(ctx, session, userNamespaceFixture, "visitor", target, "ns", looked[0]); err != nil {
+		return err
+	}
+	judge.Precondition.Expect(looked[0].Answer()).NotTo(gomega.BeEmpty(),
+		"the user namespace of the sibling cannot be read: %s", quote(looked[0].Output))
 	judge.Claim.Expect(looked[0].Output).To(gomega.Equal(visitor[0].Output), "the containers must be in one user namespace")
 	if err := explainSameUID(ctx, session, userNamespaceFixture, target, looked[1:4]); err != nil {
 		return err
 	}
 	judgeSameUID(judge, looked[1], looked[2], looked[3])
 	judge.Claim.Expect(looked[4].Errno()).To(gomega.Equal("EACCES"), "the private file must be denied, it gave %s", quote(looked[4].Output))
+	unshared, err := session.Processes(ctx, userNamespaceUnsharedFixture, "visitor", "processes seen from the visitor")
+	if err != nil {
+		return suite.ControlFailed(err)
+	}
+	judgeOwnerIsNotVisible(judge, unshared, visitorSleep)
 	return nil
+}
+
+// judgeMapped takes what lookAtUserNamespace showed in a Pod with hostUsers: false and in one without. The latter is in the node's
+// user namespace, where the same number and the same kernel mean the same namespace. Under a kernel of the Pod's own nothing can be told.
+func judgeMapped(judge suite.Judge, mapped, node []suite.ExecResult) {
+	for _, each := range slices.Concat(mapped, node) {
+		judge.Precondition.Expect(each.Answer()).NotTo(gomega.BeEmpty(), "%s shows nothing: %s", each.Command, quote(each.Output))
+	}
+	judge.Precondition.Expect(len(strings.Fields(mapped[1].Output))%3).To(gomega.BeZero(), "no uid_map: %s", quote(mapped[1].Output))
+	judge.Precondition.Expect(mapped[2].Output).To(gomega.Equal(node[2].Output), "the Pods do not have one kernel")
+	judge.Claim.Expect(mapped[0].Output).NotTo(gomega.Equal(node[0].Output), "the Pod must not be in the node's user namespace, its uid_map is %s",
+		quote(mapped[1].Output))
+}
+
+// startInUserNamespace is whether Pods in user namespaces start on the node, whatever its runtime reports: they do not when the same Pod
+// without sharing cannot start either.
+var startInUserNamespace = suite.Requirement{
+	Name: "Pods in user namespaces that start",
+	Missing: func(ctx context.Context, session *suite.Session) (string, error) {
+		running := func(status *corev1.Pod) bool { return status != nil && status.Status.Phase == corev1.PodRunning }
+		// It has had as long as the one that shares, which was created with it.
+		_, reached, err := session.Wait(ctx, userNamespaceUnsharedFixture, "the Pod to run", session.Limits().StartFailure, running)
+		switch {
+		case refusedToStart(err):
+			return fmt.Sprintf("a Pod in a user namespace does not start on the node, without sharing either: %v", err), nil
+		case err == nil && !reached:
+			err = suite.Undecided(reports.OutOfTime, "the Pod without sharing has not started within %s", session.Limits().StartFailure)
+		}
+		return "", err
+	},
 }
 
 // userNamespaces asks the node whether the target's runtime handler can have Pods in user namespaces, as the CRI reports it
