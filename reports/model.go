@@ -73,7 +73,7 @@ type Run struct {
 	Profile       string `json:"profile"`
 	// Narrowed are the options that narrowed the profile or the cluster, as they were given; empty when nothing did.
 	Narrowed []string `json:"narrowed,omitempty"`
-	// LeftOut is what of the cluster was not looked at, and why.
+	// LeftOut is what of the cluster was not looked at, or not to the end, and why.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// Permission says whether Pods may share on this cluster at all; empty before the API was asked.
 	Permission Permission `json:"permission,omitzero"`
@@ -102,10 +102,10 @@ type Run struct {
 	PeakMemoryBytes int64 `json:"peakMemoryBytes,omitempty"`
 }
 
-// LeftOut is a node that was not looked at.
+// LeftOut is a node, or a node under one RuntimeClass, that was not looked at or not to the end.
 type LeftOut struct {
-	Name   string `json:"name"`
-	Reason string `json:"reason"` // tainted, cordoned, not ready, another system, not selected
+	Name   string `json:"name"`   // the node's, or Target.ID where another class may have the node
+	Reason string `json:"reason"` // what is so of it: tainted, not ready, not the RuntimeClass's, not selected, lost midway
 }
 
 // Partial tells whether the run was about a part of the profile or of the cluster only.

@@ -84,17 +84,11 @@ func (run Run) NarrowedText() string { return legible.List(run.Narrowed, 12) }
 
 // LeftOutText says in one line what of the cluster was not looked at, empty when nothing was left out.
 func (run Run) LeftOutText() string {
-	if len(run.LeftOut) == 0 {
-		return ""
-	}
 	var names []string
 	for _, left := range run.LeftOut {
 		names = append(names, fmt.Sprintf("%s (%s)", left.Name, left.Reason))
 	}
-	if len(names) == 1 {
-		return legible.Line(names[0])
-	}
-	return fmt.Sprintf("%d nodes: %s", len(names), legible.List(names, 6))
+	return legible.List(names, 6)
 }
 
 // LimitsText names in one line the limits that differ from their defaults, empty when none does.

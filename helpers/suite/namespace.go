@@ -304,9 +304,8 @@ func (namespace *namespace) adaptSpec(spec *corev1.PodSpec, target *target) {
 			}},
 		}}},
 	}}
-	if target.tolerated {
-		spec.Tolerations = append(spec.Tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
-	}
+	// Admission gives Pods the tolerations of their RuntimeClass, but a DaemonSet's controller looks at its template alone.
+	spec.Tolerations = append(spec.Tolerations, target.tolerations...)
 	if target.RuntimeClass != "" {
 		spec.RuntimeClassName = &target.RuntimeClass
 	}

@@ -348,7 +348,7 @@ func TestAListThatFailsDoesNotEndAWait(t *testing.T) {
 		wait     func(context.Context, *namespace) error
 	}{
 		"the nodes": {"nodes", func(ctx context.Context, namespace *namespace) error {
-			_, _, err := readyNodes(ctx, namespace.client, nil, namespace.limits.Nodes)
+			_, _, err := findTargets(ctx, namespace.client, nil, noClass, namespace.limits.Nodes)
 			return err
 		}},
 		"the Pod of a controller": {"pods", func(ctx context.Context, namespace *namespace) error {

@@ -185,27 +185,25 @@ func (run *run) plan(ctx context.Context) error {
 		}
 		run.update(func(known *reports.Run) { known.Cluster.KubernetesVersion = version.GitVersion })
 	}
-	var err error
-	var nodes []corev1.Node
+	classes, err := runtimeClasses(ctx, run.client, run.options.RuntimeClasses)
+	if err != nil {
+		return err
+	}
 	var left []reports.LeftOut
 	run.phase("node ready", func() {
-		nodes, left, err = readyNodes(ctx, run.client, run.options.Nodes, run.options.Limits.Nodes)
+		run.targets, left, err = findTargets(ctx, run.client, run.options.Nodes, classes, run.options.Limits.Nodes)
 	})
 	if err != nil {
 		return err
 	}
-	for _, node := range left {
-		run.printf("    node %s is left out: it %s", node.Name, node.Reason)
+	for _, each := range left {
+		run.printf("    %s is left out: it %s", each.Name, each.Reason)
 	}
 	images := map[string]string{}
 	if run.options.Images != nil {
-		if images, err = run.options.Images(nodes[0]); err != nil {
+		if images, err = run.options.Images(run.targets[0].node); err != nil {
 			return err
 		}
-	}
-	run.targets = targetsOf(nodes, run.options.RuntimeClasses, len(run.options.Nodes) > 0)
-	if err := findHandlers(ctx, run.client, run.targets); err != nil {
-		return err
 	}
 	for _, target := range run.targets {
 		if run.options.RuntimeVersion != nil {

@@ -62,7 +62,7 @@ func (run *run) checkAll(ctx context.Context) {
 func (run *run) checkNode(ctx context.Context, targets []*target) {
 	space := room(run.traits)
 	rooms := semaphore.NewWeighted(int64(space))
-	cores := semaphore.NewWeighted(int64(targetsAtOnce(space, targets[0].cores)))
+	cores := semaphore.NewWeighted(int64(targetsAtOnce(space, int(targets[0].node.Status.Allocatable.Cpu().Value()))))
 	var waiting atomic.Int64
 	waiting.Store(int64(len(targets)))
 	var checking sync.WaitGroup

@@ -4,16 +4,19 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
 
+	"sharedpid.example/helpers/pod"
 	"sharedpid.example/reports"
 )
 
@@ -22,8 +25,9 @@ type target struct {
 	reports.Target
 	suffix     string              // of the names of its Pods, empty when there is one target
 	deviations []reports.Deviation // that are known of its runtime
-	cores      int                 // that the node has for Pods
-	tolerated  bool                // its node was named, so that its taints are tolerated
+
+	node        corev1.Node         // as it was when the run began
+	tolerations []corev1.Toleration // of its Pods: those of its RuntimeClass, and one of every taint where its node was named
 
 	mutex sync.Mutex
 	cells map[string]*cell // shared looks, by name
@@ -54,23 +58,6 @@ func (target *target) knownDeviation(trait string) *reports.Deviation {
 	return &target.deviations[at]
 }
 
-// targetsOf returns every node under every RuntimeClass, or under the node's own runtime when there is no class.
-func targetsOf(nodes []corev1.Node, classes []string, named bool) []*target {
-	if len(classes) == 0 {
-		classes = []string{""}
-	}
-	var all []*target
-	for _, node := range nodes {
-		for _, class := range classes {
-			all = append(all, &target{Target: describeNode(node, class), cores: int(node.Status.Allocatable.Cpu().Value()), tolerated: named})
-		}
-	}
-	for i := range all {
-		all[i].suffix = suffix(i, len(all))
-	}
-	return all
-}
-
 // suffix is what the names of the Pods of a target end in, by its place among all targets of a run.
 func suffix(place, targets int) string {
 	if targets == 1 {
@@ -79,27 +66,28 @@ func suffix(place, targets int) string {
 	return fmt.Sprintf("-%d", place+1)
 }
 
-func describeNode(node corev1.Node, class string) reports.Target {
+func describeNode(node corev1.Node, class nodev1.RuntimeClass) reports.Target {
 	info := node.Status.NodeInfo
 	described := reports.Target{
-		ID: node.Name, Node: node.Name, RuntimeClass: class, Runtime: info.ContainerRuntimeVersion, Kubelet: info.KubeletVersion,
-		Kernel: info.KernelVersion, OSImage: info.OSImage, Architecture: info.Architecture,
+		ID: node.Name, Node: node.Name, RuntimeClass: class.Name, RuntimeHandler: class.Handler, Runtime: info.ContainerRuntimeVersion,
+		Kubelet: info.KubeletVersion, Kernel: info.KernelVersion, OSImage: info.OSImage, Architecture: info.Architecture,
 	}
-	if class != "" {
-		described.ID += "/" + class
+	if class.Name != "" {
+		described.ID += "/" + class.Name
 	}
 	return described
 }
 
-// readyNodes waits until the nodes that come up are ready, and returns those that take the run's Pods, in the order of
-// their names, and those that are left out with the reason. Named nodes are taken with their taints; without names the
-// nodes are those that take ordinary Pods. A named node that is missing, and a cluster without any node, are errors.
-func readyNodes(
-	ctx context.Context, client kubernetes.Interface, names []string, limit time.Duration,
-) (ready []corev1.Node, left []reports.LeftOut, err error) {
-	var comingUp []string
+// findTargets waits until the nodes that come up are ready, and returns those that take the run's Pods under each RuntimeClass, in
+// the order of their names, and what is left out with the reason: a node, or a node under one class. Named nodes are taken with
+// their taints; without names the nodes are those that take ordinary Pods of the class. A named node that is missing, and a
+// cluster without any target, are errors.
+func findTargets(
+	ctx context.Context, client kubernetes.Interface, names []string, classes []nodev1.RuntimeClass, limit time.Duration,
+) ([]*target, []reports.LeftOut, error) {
+	var seen nodeSurvey
 	var missing error
-	err = poll(ctx, shortestPause, limit, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, shortestPause, limit, func(ctx context.Context) (bool, error) {
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err
@@ -107,23 +95,8 @@ func readyNodes(
 		if missing = checkNames(nodes.Items, names); missing != nil {
 			return true, nil
 		}
-		ready, left, comingUp = nil, nil, nil
-		for _, node := range nodes.Items {
-			selected := slices.Contains(names, node.Name)
-			why, waits := unusable(node, selected)
-			switch {
-			case len(names) > 0 && !selected:
-				left = append(left, reports.LeftOut{Name: node.Name, Reason: "not selected"})
-			case why == "":
-				ready = append(ready, node)
-			default:
-				left = append(left, reports.LeftOut{Name: node.Name, Reason: why})
-				if waits {
-					comingUp = append(comingUp, node.Name)
-				}
-			}
-		}
-		return len(comingUp) == 0 && len(ready) > 0, nil
+		seen = survey(nodes.Items, names, classes)
+		return !seen.comingUp && len(seen.targets) > 0, nil
 	})
 	switch {
 	case missing != nil:
@@ -132,12 +105,103 @@ func readyNodes(
 		return nil, nil, context.Cause(ctx)
 	case err != nil && !wait.Interrupted(err):
 		return nil, nil, fmt.Errorf("the cluster's nodes: %w", err)
-	case len(ready) == 0 && len(left) == 0:
-		return nil, nil, fmt.Errorf("the cluster has no node within %s", limit)
-	case len(ready) == 0:
-		return nil, nil, fmt.Errorf("no node takes Pods within %s: %s %s", limit, left[0].Name, left[0].Reason)
+	case len(seen.targets) == 0:
+		return nil, nil, seen.noTarget(limit)
 	}
-	return ready, left, nil
+	for i, target := range seen.targets {
+		target.suffix = suffix(i, len(seen.targets))
+	}
+	return seen.targets, seen.left, nil
+}
+
+// nodeSurvey is what one look at the nodes shows.
+type nodeSurvey struct {
+	targets  []*target
+	left     []reports.LeftOut
+	comingUp bool // a node that would be a target is not ready yet
+}
+
+const notSelected = "is not selected"
+
+func survey(nodes []corev1.Node, names []string, classes []nodev1.RuntimeClass) nodeSurvey {
+	var seen nodeSurvey
+	leave := func(name, why string, comingUp bool) {
+		seen.left = append(seen.left, reports.LeftOut{Name: name, Reason: why})
+		seen.comingUp = seen.comingUp || comingUp
+	}
+	for _, node := range nodes {
+		named := slices.Contains(names, node.Name)
+		if len(names) > 0 && !named {
+			leave(node.Name, notSelected, false)
+			continue
+		}
+		if why, comingUp := unusable(node, named); why != "" {
+			leave(node.Name, why, comingUp)
+			continue
+		}
+		for _, class := range classes {
+			found := targetOn(node, class, named)
+			if why, comingUp := found.unfit(class); why != "" {
+				leave(found.ID, why, comingUp)
+			} else {
+				seen.targets = append(seen.targets, found)
+			}
+		}
+	}
+	return seen
+}
+
+// noTarget says why there is no target, by the first node that might have been one.
+func (seen nodeSurvey) noTarget(limit time.Duration) error {
+	asked := slices.DeleteFunc(slices.Clone(seen.left), func(left reports.LeftOut) bool { return left.Reason == notSelected })
+	if len(asked) == 0 {
+		return fmt.Errorf("the cluster has no node within %s", limit)
+	}
+	others := ""
+	if len(asked) > 1 {
+		others = fmt.Sprintf("; %d more are left out as well", len(asked)-1)
+	}
+	return fmt.Errorf("no node takes Pods within %s: %s %s%s", limit, asked[0].Name, asked[0].Reason, others)
+}
+
+// targetOn returns a node under a RuntimeClass, which has no name for the node's own runtime.
+func targetOn(node corev1.Node, class nodev1.RuntimeClass, named bool) *target {
+	made := &target{Target: describeNode(node, class), node: node}
+	if named {
+		made.tolerations = append(made.tolerations, corev1.Toleration{Operator: corev1.TolerationOpExists})
+	}
+	if class.Scheduling != nil {
+		made.tolerations = append(made.tolerations, class.Scheduling.Tolerations...)
+	}
+	return made
+}
+
+// unfit returns why a usable node takes no Pods of the target, empty when it does, and whether it is about to.
+func (target *target) unfit(class nodev1.RuntimeClass) (why string, comingUp bool) {
+	if class.Scheduling != nil {
+		selector := labels.Set(class.Scheduling.NodeSelector)
+		if !selector.AsSelectorPreValidated().Matches(labels.Set(target.node.Labels)) {
+			return fmt.Sprintf("is not among the nodes of RuntimeClass %s (scheduling.nodeSelector %s)", class.Name, selector), false
+		}
+	}
+	for _, taint := range target.node.Spec.Taints {
+		if taint.Effect != corev1.TaintEffectPreferNoSchedule && !target.tolerates(taint) {
+			return "has the taint " + taint.ToString(), slices.Contains(taintsOfAStart, taint.Key)
+		}
+	}
+	return "", false
+}
+
+func (target *target) tolerates(taint corev1.Taint) bool {
+	return slices.ContainsFunc(target.tolerations, func(toleration corev1.Toleration) bool {
+		return toleration.ToleratesTaint(klog.Background(), &taint, true)
+	})
+}
+
+// taintsOfAStart are those that the control plane takes away when a node has come up.
+var taintsOfAStart = []string{
+	corev1.TaintNodeNotReady, corev1.TaintNodeNetworkUnavailable,
+	"node.cloudprovider.kubernetes.io/uninitialized", // of cloud-provider/api
 }
 
 func checkNames(nodes []corev1.Node, names []string) error {
@@ -149,52 +213,54 @@ func checkNames(nodes []corev1.Node, names []string) error {
 	return nil
 }
 
-// unusable returns why a node does not take the run's Pods, empty when it does, and whether it is about to: a node that
+// unusable returns why a node takes Pods under no RuntimeClass, empty when it does, and whether it is about to: a node that
 // comes up has told so itself, and one that is lost tells nothing.
 func unusable(node corev1.Node, named bool) (why string, comingUp bool) {
 	if system := node.Labels[corev1.LabelOSStable]; system != "" && system != "linux" {
 		return "runs " + system, false
 	}
-	state := corev1.ConditionFalse
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady {
-			state = condition.Status
-		}
+	if node.DeletionTimestamp != nil {
+		return "is being deleted", false
 	}
-	if state != corev1.ConditionTrue {
-		return "is not ready", state == corev1.ConditionFalse && !node.Spec.Unschedulable
+	if ready := readiness(node); ready.Status != corev1.ConditionTrue {
+		return "is not ready", ready.Status != corev1.ConditionUnknown && (named || !node.Spec.Unschedulable)
 	}
-	if named {
-		return "", false
-	}
-	if node.Spec.Unschedulable {
+	if node.Spec.Unschedulable && !named {
 		return "is cordoned", false
-	}
-	for _, taint := range node.Spec.Taints {
-		if taint.Effect != corev1.TaintEffectPreferNoSchedule {
-			// The control plane takes this one away right after the node has become ready.
-			return "has the taint " + taint.ToString(), strings.HasPrefix(taint.Key, "node.kubernetes.io/not-ready")
-		}
 	}
 	return "", false
 }
 
-// findHandlers fills in the handler of each target's RuntimeClass. A class that does not exist keeps none: the traits
-// under it are inconclusive, and say so.
-func findHandlers(ctx context.Context, client kubernetes.Interface, targets []*target) error {
-	handlers := map[string]string{"": ""}
-	for _, target := range targets {
-		class := target.RuntimeClass
-		if _, found := handlers[class]; !found {
-			object, err := client.NodeV1().RuntimeClasses().Get(ctx, class, metav1.GetOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return fmt.Errorf("RuntimeClass %s: %w", class, err)
-			}
-			handlers[class] = object.Handler
+// readiness is the node's condition Ready, empty while a node that has just registered has none.
+func readiness(node corev1.Node) corev1.NodeCondition {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			return condition
 		}
-		target.RuntimeHandler = handlers[class]
 	}
-	return nil
+	return corev1.NodeCondition{}
+}
+
+// runtimeClasses returns the RuntimeClasses of those names, or without names one without a name for the nodes' own runtime. A
+// class that does not exist has nothing but its name: the traits under it are inconclusive, and say so.
+func runtimeClasses(ctx context.Context, client kubernetes.Interface, names []string) ([]nodev1.RuntimeClass, error) {
+	if len(names) == 0 {
+		return []nodev1.RuntimeClass{{}}, nil
+	}
+	var classes []nodev1.RuntimeClass
+	for _, name := range names {
+		class, err := pod.Retry(ctx, func(ctx context.Context) (*nodev1.RuntimeClass, error) {
+			return client.NodeV1().RuntimeClasses().Get(ctx, name, metav1.GetOptions{})
+		})
+		switch {
+		case apierrors.IsNotFound(err):
+			class = &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		case err != nil:
+			return nil, fmt.Errorf("RuntimeClass %s: %w", name, err)
+		}
+		classes = append(classes, *class)
+	}
+	return classes, nil
 }
 
 // cgroupVersion reads the version from the type of the file system at /sys/fs/cgroup, by its number in statfs(2).

@@ -223,7 +223,7 @@ func TestEveryFormTellsWhatARunIs(t *testing.T) {
 	for form, text := range texts {
 		text = strings.ReplaceAll(text, `\`, "") // of Markdown
 		for _, want := range []string{
-			"the run is under way", "inconclusive", "partial", "--trait=signals/*", "node-8", "tainted", "node-9", "settling", "2m0s",
+			"the run is under way", "inconclusive", "partial", "--trait=signals/*", "node-8", "lost midway", "node-9", "settling", "2m0s",
 			"out of time", "defect",
 		} {
 			if !strings.Contains(text, want) {

@@ -35,7 +35,7 @@ type Report struct {
 	Profile         string            `json:"profile"`            // which traits were to be decided
 	Partial         bool              `json:"partial,omitempty"`  // the report is about a part of the profile or of the cluster only
 	Narrowed        []string          `json:"narrowed,omitempty"` // options that narrowed the profile or the cluster
-	LeftOut         []LeftOut         `json:"leftOut,omitempty"`  // nodes that were not looked at
+	LeftOut         []LeftOut         `json:"leftOut,omitempty"`  // nodes that were not looked at, or not to the end
 	Limits          map[string]string `json:"limits,omitempty"`   // limits that differ from their defaults, by name
 	Running         bool              `json:"running,omitempty"`  // the run had not finished when this was written
 	Suite           Suite             `json:"suite"`
@@ -52,7 +52,7 @@ type Permission struct {
 	Reason string         `json:"reason,omitempty"`
 }
 
-// LeftOut is a node that was not looked at.
+// LeftOut is a node, or a node under one RuntimeClass, that was not looked at or not to the end.
 type LeftOut struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason,omitempty"`

@@ -8,7 +8,7 @@ func Partial() reports.Run {
 	run := Small()
 	run.Running = true
 	run.Narrowed = []string{"--trait=signals/*", "--node=node-1"}
-	run.LeftOut = []reports.LeftOut{{Name: "node-8", Reason: "tainted"}, {Name: "node-9", Reason: "not selected"}}
+	run.LeftOut = []reports.LeftOut{{Name: "node-8", Reason: "was lost midway: it is gone"}, {Name: "node-9/gvisor", Reason: "is cordoned"}}
 	run.Permission = reports.Permission{
 		Answer: reports.MayNotShare,
 		Reason: "pods \"tried-1\" is forbidden: ValidatingAdmissionPolicy 'no-sharing' denied request: no sharing here",
