@@ -184,19 +184,19 @@ func (watch *Watch) failure() error {
 // nodeState is whether a node was ready when it was last asked for.
 type nodeState struct {
 	asked time.Time
-	err   error // says that it is not ready
+	err   error // says that it is gone or not ready
 }
 
 // nodeInterval is how old what is known of a node may be.
 const nodeInterval = 2 * time.Second
 
-// nodeError says that the Pod's node is not ready, nil when it is, when it has none yet, or when it cannot be asked for. However
-// many wait, a node is asked for once in a while, and the answer is for all: who asked may have no time left for it.
+// nodeError says that the Pod's node is gone or not ready, nil when it is ready, when it has none, or when it cannot be asked for.
+// However many wait, a node is asked for once in a while, and the answer is for all: who asked may have no time left for it.
 func (watch *Watch) nodeError(ctx context.Context, pod *corev1.Pod) error {
-	if pod == nil || pod.Spec.NodeName == "" {
+	name := nodeOf(pod)
+	if name == "" {
 		return nil
 	}
-	name := pod.Spec.NodeName
 	answer := watch.asking.DoChan(name, func() (any, error) {
 		watch.mutex.Lock()
 		state, known := watch.nodes[name]
@@ -208,8 +208,11 @@ func (watch *Watch) nodeError(ctx context.Context, pod *corev1.Pod) error {
 		defer cancel()
 		node, err := watch.client.CoreV1().Nodes().Get(asking, name, metav1.GetOptions{})
 		state = nodeState{asked: time.Now()}
-		if err == nil {
+		switch {
+		case err == nil:
 			state.err = notReady(node)
+		case apierrors.IsNotFound(err):
+			state.err = kinded{reports.Lost, fmt.Errorf("node %s is not ready: it is gone", name)}
 		}
 		watch.mutex.Lock()
 		watch.nodes[name] = state
@@ -222,6 +225,27 @@ func (watch *Watch) nodeError(ctx context.Context, pod *corev1.Pod) error {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// nodeOf is the name of the Pod's node, or before it has one of the only node that its affinity allows: the scheduler puts no Pod on
+// a node that is lost.
+func nodeOf(pod *corev1.Pod) string {
+	if pod == nil {
+		return ""
+	}
+	affinity := pod.Spec.Affinity
+	if pod.Spec.NodeName != "" || affinity == nil || affinity.NodeAffinity == nil {
+		return pod.Spec.NodeName
+	}
+	required := affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	if required == nil || len(required.NodeSelectorTerms) != 1 || len(required.NodeSelectorTerms[0].MatchFields) != 1 {
+		return ""
+	}
+	field := required.NodeSelectorTerms[0].MatchFields[0]
+	if field.Key != metav1.ObjectNameField || field.Operator != corev1.NodeSelectorOpIn || len(field.Values) != 1 {
+		return ""
+	}
+	return field.Values[0]
 }
 
 func notReady(node *corev1.Node) error {

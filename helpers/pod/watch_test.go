@@ -38,7 +38,7 @@ var (
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	cluster := &cluster{api: fake.NewClientset(), executor: &executor{}}
+	cluster := &cluster{api: fake.NewClientset(newNode(corev1.ConditionTrue)), executor: &executor{}}
 	var err error
 	if cluster.Client, err = NewClientFrom(cluster.api, cluster.executor, testLimits); err != nil {
 		t.Fatal(err)
@@ -87,12 +87,16 @@ func (cluster *cluster) change(t *testing.T, name string, change func(*corev1.Po
 
 var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
-func (cluster *cluster) addNode(t *testing.T, ready corev1.ConditionStatus) {
-	t.Helper()
-	if _, err := cluster.CoreV1().Nodes().Create(t.Context(), &corev1.Node{
+func newNode(ready corev1.ConditionStatus) *corev1.Node {
+	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: "node"},
 		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready, Message: "no heartbeat"}}},
-	}, metav1.CreateOptions{}); err != nil {
+	}
+}
+
+func (cluster *cluster) changeNode(t *testing.T, ready corev1.ConditionStatus) {
+	t.Helper()
+	if _, err := cluster.CoreV1().Nodes().Update(t.Context(), newNode(ready), metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -213,7 +217,7 @@ func TestLastIsKeptWhenThePodIsGone(t *testing.T) {
 func TestALostNodeEndsWaitsAndIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(t)
-		cluster.addNode(t, corev1.ConditionUnknown)
+		cluster.changeNode(t, corev1.ConditionUnknown)
 		created := cluster.create(t, "pod")
 		cluster.change(t, "pod", running)
 		start := time.Now()
@@ -234,7 +238,7 @@ func TestALostNodeEndsWaitsAndIsAskedForOnce(t *testing.T) {
 func TestANodeThatRecoversIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(t)
-		cluster.addNode(t, corev1.ConditionTrue)
+		cluster.changeNode(t, corev1.ConditionTrue)
 		created := cluster.create(t, "pod")
 		expectError(t, created.Wait(t.Context(), "what never comes", 5*nodeInterval-time.Second, never), reports.OutOfTime)
 		if count := cluster.nodeRequests(); count != 4 && count != 5 {
@@ -277,9 +281,55 @@ func TestANodesAnswerIsForAllWhoAsk(t *testing.T) {
 func TestANodeThatCannotBeAskedForIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(t)
-		created := cluster.create(t, "pod") // there is no such node
+		cluster.api.PrependReactor("get", "nodes", func(clienttesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "nodes"}, "node", nil)
+		})
+		created := cluster.create(t, "pod")
 		expectError(t, created.Wait(t.Context(), "what never comes", time.Minute, never), reports.OutOfTime)
 	})
+}
+
+// TestANodeThatIsGoneIsLost, with all Pods that it has or is to have.
+func TestANodeThatIsGoneIsLost(t *testing.T) {
+	bound := func(requirement corev1.NodeSelectorRequirement) func(*corev1.Pod) {
+		return func(pod *corev1.Pod) {
+			pod.Spec.NodeName = ""
+			pod.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+				RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+					MatchFields: []corev1.NodeSelectorRequirement{requirement},
+				}}},
+			}}
+		}
+	}
+	const name = "metadata.name"
+	for title, test := range map[string]struct {
+		change func(*corev1.Pod)
+		lost   bool
+	}{
+		"it has the Pod":           {func(*corev1.Pod) {}, true},
+		"the only one for the Pod": {bound(corev1.NodeSelectorRequirement{Key: name, Operator: "In", Values: []string{"node"}}), true},
+		"one of two":               {bound(corev1.NodeSelectorRequirement{Key: name, Operator: "In", Values: []string{"node", "b"}}), false},
+		"the only one that is not": {bound(corev1.NodeSelectorRequirement{Key: name, Operator: "NotIn", Values: []string{"node"}}), false},
+		"no node":                  {func(pod *corev1.Pod) { pod.Spec.NodeName = "" }, false},
+	} {
+		t.Run(title, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cluster := newCluster(t)
+				created := cluster.create(t, "pod")
+				cluster.change(t, "pod", test.change)
+				if err := cluster.CoreV1().Nodes().Delete(t.Context(), "node", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				err := created.Wait(t.Context(), "what never comes", time.Minute, never)
+				if !test.lost {
+					expectError(t, err, reports.OutOfTime)
+				} else if expectError(t, err, reports.Lost, "node node is not ready: it is gone"); time.Since(start) > 2*nodeInterval {
+					t.Errorf("it was waited for %s", time.Since(start))
+				}
+			})
+		})
+	}
 }
 
 func TestWatchFailsWhereItMayNotRead(t *testing.T) {

@@ -45,6 +45,8 @@ var explanations = []Cause{
 	},
 	{Words: "is not ready", Cause: "the node was lost while it was looked at",
 		NextStep: "look at the node's kubelet and conditions with kubectl describe node, then run again"},
+	{Words: "was lost before the trait began", Cause: "the node was lost while it was looked at",
+		NextStep: "look at the node and at its kubelet, then run again"},
 	{Words: "Unschedulable", Cause: "no node had room for the Pod", NextStep: "free resources, or look at the node's taints"},
 	{Words: "exec runs under another label",
 		Cause:    "the node's security module gives exec another label than the container (containerd#12886)",

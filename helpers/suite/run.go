@@ -75,6 +75,9 @@ type Recorder interface {
 func Run(ctx context.Context, options Options) (reports.Run, error) {
 	run := newRun(options)
 	err := run.do(ctx)
+	if run.namespace != nil {
+		run.noteLosses(ctx)
+	}
 	if ctx.Err() != nil {
 		err = fmt.Errorf("interrupted (%w): what did not run is reported as not run; run again to go on", context.Cause(ctx))
 	}
@@ -101,8 +104,10 @@ type run struct {
 	mutex    sync.Mutex // guards the rest
 	known    reports.Run
 	looks    []reports.Look
-	recorded int   // looks that the recorder was given
-	failed   error // of the recorder
+	recorded int               // looks that the recorder was given
+	failed   error             // of the recorder
+	doubted  map[string]bool   // names of nodes under which something was not answered
+	losses   map[string]string // how nodes were lost before a trait began, by name
 }
 
 func newRun(options Options) *run {
@@ -124,7 +129,10 @@ func newRun(options Options) *run {
 	if options.Run.ID == "" {
 		options.Run = NewRun(options)
 	}
-	return &run{options: options, traits: byCost(options.Traits), known: options.Run}
+	return &run{
+		options: options, traits: byCost(options.Traits), known: options.Run,
+		doubted: map[string]bool{}, losses: map[string]string{},
+	}
 }
 
 // NewRun returns what is known of a run before it has a cluster: what it is asked, and what it will check.
@@ -241,7 +249,12 @@ func (run *run) check(ctx context.Context, trait Trait, target *target) {
 	var requests atomic.Int64
 	counted := pod.CountRequests(ctx, &requests)
 	session := &Session{run: run, target: target, limits: run.options.Limits, by: trait.ID, needs: needNames(trait)}
+	var begun bool
 	outcome := Conclude(func(judge Judge) error {
+		if err := session.lostNode(counted); err != nil {
+			return err
+		}
+		begun = true
 		limit := run.options.Limits.Trait
 		limited, cancel := context.WithTimeoutCause(counted, limit, Undecided(reports.OutOfTime, "the trait was not decided within %s", limit))
 		defer cancel()
@@ -253,9 +266,10 @@ func (run *run) check(ctx context.Context, trait Trait, target *target) {
 	if ctx.Err() != nil && outcome.Verdict == reports.Inconclusive {
 		return
 	}
+	run.doubt(target, outcome)
 	apply(&result, outcome, trait)
 	result.Evidence, result.Control = append([]reports.Evidence{}, session.evidence...), session.control
-	if result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive {
+	if begun && (result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive) {
 		diagnosing, cancel := context.WithTimeout(ctx, run.options.Limits.Exec)
 		result.Diagnosis = run.namespace.diagnose(diagnosing, trait, target)
 		cancel()

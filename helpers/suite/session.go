@@ -379,6 +379,24 @@ func (session *Session) Attach(ctx context.Context, fixture Fixture, containers 
 	return err
 }
 
+// nodeIsLost is the look that a trait begins with on a node that is lost, and no other trait.
+const nodeIsLost = "whether the node is lost"
+
+// lostNode returns an error when the trait need not begin since the target's node is lost.
+func (session *Session) lostNode(ctx context.Context) error {
+	if session.replay != nil {
+		if looks := session.replay.looks[session.by]; len(looks) == 0 || looks[0].Question != nodeIsLost {
+			return nil
+		}
+		_, err := answered[bool](session, nodeIsLost)
+		return err
+	}
+	if err := session.run.lostNode(ctx, session.target); err != nil {
+		return session.unanswered(nodeIsLost, err)
+	}
+	return nil
+}
+
 // Node returns the target's node.
 func (session *Session) Node(ctx context.Context) (*corev1.Node, error) {
 	return ask(session, "node "+session.target.Node, func() (*corev1.Node, error) {

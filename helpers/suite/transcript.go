@@ -154,7 +154,12 @@ func limitsOf(run reports.Run) (Limits, error) {
 func checkAgain(trait Trait, from *replay) Outcome {
 	session := from.session(trait.ID)
 	session.needs = needNames(trait)
-	return Conclude(func(judge Judge) error { return check(context.Background(), trait, session, judge) })
+	return Conclude(func(judge Judge) error {
+		if err := session.lostNode(context.Background()); err != nil {
+			return err
+		}
+		return check(context.Background(), trait, session, judge)
+	})
 }
 
 // referenced returns the looks that the results rest on: attempts of shared looks that nobody was given are left out.
