@@ -30,6 +30,9 @@ var accessCallers = []struct{ container, name string }{
 // accessTracer is the process with CAP_SYS_PTRACE that is a target as well.
 var accessTracer = suite.Process{Container: "tracer", Arguments: []string{"sleep", "1000010"}}
 
+// workerUID is that of nobody, whom the nginx.conf of the manifest access-matrix.yaml names, as in its container worker-uid.
+const workerUID = 65534
+
 // lookedMatrix is the access matrix, or the credentials of its callers alone.
 type lookedMatrix struct {
 	access.Matrix
@@ -91,6 +94,11 @@ func accessTargets(ctx context.Context, session *suite.Session, snapshot process
 		{Name: access.TargetWorker, Process: snapshot.With(nginxWorker)[0]},
 		{Name: access.TargetTracer, Process: snapshot.With(accessTracer.Arguments...)[0]},
 		{Name: access.TargetPause, Process: first},
+	}
+	// The uid is of the configuration, which nginx heeds as root. Runtimes have no part in it.
+	if worker := targets[1]; targets[0].UID == 0 && worker.UID != workerUID {
+		return nil, suite.Undecided(reports.Precondition,
+			"the nginx worker has uid %d and not %d: nginx did not read /etc/nginx/nginx.conf", worker.UID, workerUID)
 	}
 	var questions []string
 	for _, target := range targets {

@@ -28,7 +28,7 @@ var (
 	fileModesUnsharedFixture = suite.Fixture{Name: "file-modes-unshared", Objects: manifest("file-modes.yaml"), Unshared: true, Stable: true}
 )
 
-// The titles that nginx gives its processes, see its setproctitle.
+// The titles that nginx gives its processes, see its setproctitle. That of the master has the arguments that the manifests name.
 const (
 	nginxMaster = "nginx: master process nginx -g daemon off;"
 	nginxWorker = "nginx: worker process"
@@ -50,11 +50,10 @@ var (
 var startProcesses = []suite.Process{master, shell}
 
 // nginxSettled tells whether nginx, where it is visible, has started its workers. Until it has read its configuration the
-// program has the arguments that it was started with, and before that it may be the entry point of its image.
+// program has the arguments that it was started with.
 func nginxSettled(snapshot process.Snapshot) bool {
 	for _, each := range snapshot.WithoutLook() {
-		young := len(each.Arguments) > 0 && path.Base(each.Arguments[0]) == "nginx" ||
-			strings.Contains(strings.Join(each.Arguments, " "), "docker-entrypoint")
+		young := len(each.Arguments) > 0 && path.Base(each.Arguments[0]) == "nginx"
 		if young || slices.Equal(each.Arguments, master.Arguments) && len(snapshot.With(nginxWorker)) < 2 {
 			return false
 		}

@@ -85,7 +85,7 @@ func startError(status corev1.ContainerStatus) (retried, error) {
 	if !known {
 		return 0, nil
 	}
-	return again, fmt.Errorf("container %s: %s: %s", status.Name, reason, message)
+	return again, fmt.Errorf("container %s of image %s: %s: %s", status.Name, status.Image, reason, message)
 }
 
 // exhausted returns a failure that has lasted longer than the patience with it as an error. While none has, it returns how long

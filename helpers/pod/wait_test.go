@@ -259,7 +259,7 @@ func TestWaitTolerantOutlastsFailures(t *testing.T) {
 		}
 		cluster.change(t, "pod", waiting("RunContainerError"))
 		expectError(t, created.WaitTolerant(t.Context(), "c to run", time.Second, runs), reports.OutOfTime,
-			"not within 1s: container c: RunContainerError")
+			"not within 1s: container c of image mirror/box:1: RunContainerError")
 	})
 }
 

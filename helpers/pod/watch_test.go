@@ -137,7 +137,7 @@ func waiting(reason string) func(*corev1.Pod) {
 }
 
 func waitingStatus(name, reason string) corev1.ContainerStatus {
-	return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{
+	return corev1.ContainerStatus{Name: name, Image: "mirror/box:1", State: corev1.ContainerState{
 		Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "as the kubelet says"},
 	}}
 }

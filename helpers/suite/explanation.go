@@ -11,14 +11,20 @@ const (
 	pullStep  = "name a registry that the node reaches with --image-registry, or the image with --image NAME=REFERENCE"
 	limitStep = "exempt the run's namespaces from the LimitRange"
 	classStep = "configure the handler on the node, or leave --runtime-class out"
+	startStep = "name an image that has the program with --image NAME=REFERENCE, or take the suite's own"
 	slowStep  = "look at the diagnosis below and at the node's load; --patience FACTOR stretches the limits"
 )
+
+const noProgram = "the container's image does not have a program that the suite starts in it"
 
 // explanations are what any trait may meet: what keeps a Pod from being looked at.
 var explanations = []Cause{
 	{Words: "ErrImagePull", Cause: "the node cannot pull a test image", NextStep: pullStep},
 	{Words: "ImagePullBackOff", Cause: "the node cannot pull a test image", NextStep: pullStep},
 	{Words: "InvalidImageName", Cause: "a test image's reference is malformed", NextStep: "check --image and --image-registry"},
+	{Words: `exec: "`, Cause: noProgram, NextStep: startStep},            // runc's words
+	{Words: "executable file", Cause: noProgram, NextStep: startStep},    // crun's
+	{Words: "finding executable", Cause: noProgram, NextStep: startStep}, // runsc's
 	{Words: "no runtime for", Cause: "the node's containerd has no handler that the RuntimeClass names", NextStep: classStep},
 	{Words: "failed to find runtime handler", Cause: "the node's CRI-O has no handler that the RuntimeClass names", NextStep: classStep},
 	{
@@ -62,7 +68,7 @@ var kindExplanations = map[reports.Kind]Cause{
 	},
 	reports.Precondition: {
 		Cause:    "what the trait looks at was not there",
-		NextStep: "look at the evidence below; with --image, check that the image starts what the suite's own does",
+		NextStep: "look at the evidence below; with --image, check that the program does what that of the suite's own image does",
 	},
 	reports.Ambiguous: {
 		Cause:    "processes of other Pods are visible, among which the Pod's own cannot be told",

@@ -28,6 +28,13 @@ func TestExplain(t *testing.T) {
 			kindExplanations[reports.Control].Cause},
 		"pull": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted, Reason: "container: ErrImagePull"},
 			"the node cannot pull a test image"},
+		"no program under runc": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted,
+			Reason: `container tini of image box:1: StartError: exec: "/usr/bin/tini-static": stat /usr/bin/tini-static: no such file or directory`},
+			noProgram},
+		"no program under crun": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted,
+			Reason: "container nginx of image box:1: RunContainerError: executable file `nginx` not found in $PATH"}, noProgram},
+		"no program under runsc": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted,
+			Reason: `container nginx of image box:1: StartError: error finding executable "nginx" in PATH [/bin]`}, noProgram},
 		"precondition": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Precondition, Reason: "there is no pause"},
 			kindExplanations[reports.Precondition].Cause},
 	} {
