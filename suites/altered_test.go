@@ -136,6 +136,13 @@ func TestWhatCannotBeSeenAccusesNobody(t *testing.T) {
 		"an image of tini that cannot be pulled": {
 			"inits/tini-warns", unanswered("running tini/", reports.NotStarted), reports.NotStarted,
 		},
+		"an image of busybox without an init": {
+			"inits/pid1-only-init-refuses", answerTo(t, "logs of busybox-init/", func(words *string) { *words = "init: applet not found" }),
+			reports.Precondition,
+		},
+		"an image of tini that is silent": {
+			"inits/tini-warns", answerTo(t, "logs of tini/", func(words *string) { *words = "" }), reports.Precondition,
+		},
 		"a control that shares": {
 			"namespace/one-namespace", answerTo(t, "exec article-unshared/", func(answer *[]map[string]any) {
 				for _, each := range *answer {
