@@ -134,15 +134,15 @@ var initTraits = []suite.Trait{
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			const warning = "Tini is not running as PID 1"
-			var warned map[string]string
+			var warned map[string]seenTini
 			_, err := session.Until(ctx, session.Limits().Appearance, func() (enough bool, err error) {
 				warned, err = tiniWords(ctx, session, tiniFixture)
-				return strings.Contains(warned["plain"], warning), err
+				return strings.Contains(warned["plain"].words, warning), err
 			})
 			if err != nil {
 				return err
 			}
-			if warned["plain"] == "" {
+			if warned["plain"].words == "" {
 				// Its words may be late, or lost, where it has no reason to be silent.
 				if err := isUp(ctx, session, tiniFixture, "plain", "tini-static"); err != nil {
 					return err
@@ -152,7 +152,6 @@ var initTraits = []suite.Trait{
 			if err != nil {
 				return err
 			}
-			const warning = "Tini is not running as PID 1"
 			judge.Claim.Expect(warned["plain"].pid).NotTo(gomega.Equal(1), "tini is process 1")
 			// A tini that is not process 1 and does not say so has other words, or was told to be silent.
 			judge.Precondition.Expect(warned["plain"].words).To(gomega.ContainSubstring(warning), "tini is process %d and does not warn of it",
