@@ -36,7 +36,7 @@ type Options struct {
 	// manifests' own names are used.
 	Images         func(node corev1.Node) (map[string]string, error)
 	Nodes          []string // to check the traits on, their taints tolerated, instead of all nodes that take ordinary Pods
-	RuntimeClasses []string // to check the traits under, instead of the nodes' own runtime
+	RuntimeClasses []string // to check the traits under, on the nodes that they select, instead of the nodes' own runtime
 	// RuntimeVersion returns the version of the OCI runtime behind a target's RuntimeClass, empty when it is not known.
 	RuntimeVersion func(ctx context.Context, target reports.Target) string
 	// KnownDeviations returns what is known beforehand of a target's runtime.

@@ -91,7 +91,7 @@ func (options *options) addExisting(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&options.nodes, "node", nil,
 		"`name` of a node to check the traits on, its taints tolerated (repeatable; default: every node that takes ordinary Pods)")
 	flags.StringArrayVar(&options.runtimeClasses, "runtime-class", nil,
-		"`name` of a RuntimeClass to check the traits under (repeatable; default: the nodes' own runtime)")
+		"`name` of a RuntimeClass to check the traits under, on the nodes that it selects (repeatable; default: the nodes' own runtime)")
 	flags.StringVar(&options.images.mirror, "image-registry", "",
 		"`mirror` HOST[:PORT][/PATH] that has the test images under their own repositories and digests")
 	flags.StringArrayVar(&options.images.overrides, "image", nil,
