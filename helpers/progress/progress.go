@@ -55,7 +55,11 @@ func (printer *Printer) Step(ctx context.Context, name string, f func(context.Co
 	reporter.Wait()
 	took := time.Since(start).Round(100 * time.Millisecond)
 	if err != nil {
-		printer.Printf("    %s: failed after %s", name, took)
+		how := "failed"
+		if ctx.Err() != nil {
+			how = "ended"
+		}
+		printer.Printf("    %s: %s after %s", name, how, took)
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	printer.Printf("    %s: %s", name, took)

@@ -73,6 +73,9 @@ func obtain(ctx context.Context, options Options, printer *progress.Printer, ope
 	if err == nil {
 		return cluster, nil
 	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("interrupted (%w) before the cluster was there; run again", context.Cause(ctx))
+	}
 	// The cluster may be half made, and is not to be kept. One that an earlier run kept stays.
 	cluster.options.Keep = false
 	return nil, besides(err, cluster.Close(ctx))

@@ -220,7 +220,10 @@ func TestFailedCreationLeavesNothingAndSaysWhy(t *testing.T) {
 		}
 	}
 	_, err := obtain(t.Context(), Options{Keep: true}, machine.printer, machine.open)
-	for _, want := range []string{"create cluster sharedpid", "error execution phase wait-control-plane", "Starting control-plane"} {
+	for _, want := range []string{
+		"create cluster sharedpid", "error execution phase wait-control-plane", "Starting control-plane",
+		"the kubelet of sharedpid-control-plane: failed to run Kubelet: no cgroups", "next step: ", "journalctl -u kubelet",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want one with %q", err, want)
 		}
@@ -260,8 +263,11 @@ func TestInterruptedCreationEndsAndLeavesNothing(t *testing.T) {
 		return nil
 	}
 	_, err := obtain(ctx, Options{}, machine.printer, machine.open)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error is %v, want that of the context", err)
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "interrupted (") || strings.Contains(err.Error(), "the node is gone") {
+		t.Errorf("error is %v, want that of an interrupt", err)
+	}
+	if shown := machine.shown.String(); strings.Contains(shown, "failed") {
+		t.Errorf("an interrupt is shown as a failure:\n%s", shown)
 	}
 	machine.did("create sharedpid", "delete sharedpid")
 	if !strings.Contains(machine.asked(), "kill sharedpid-control-plane\n") {

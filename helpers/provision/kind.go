@@ -152,8 +152,11 @@ func (cluster *kindCluster) create(ctx context.Context, configuration *v1alpha4.
 	}()
 	select {
 	case err := <-created:
+		if ctx.Err() != nil { // an interrupt from the terminal reaches the commands of kind's library as well
+			return ctx.Err()
+		}
 		if err != nil {
-			return fmt.Errorf("%w (kind's last step: %s)", withOutput(err), cluster.messages.last())
+			return cluster.explain(ctx, err, want.image)
 		}
 	case <-ctx.Done():
 		cluster.stopCreation(created)
@@ -161,6 +164,26 @@ func (cluster *kindCluster) create(ctx context.Context, configuration *v1alpha4.
 	}
 	ours.Ready = true
 	return cluster.folder.write(ours)
+}
+
+// logTime is how long a node may take to show its kubelet's log.
+const logTime = 10 * time.Second
+
+// explain adds to the error of a creation what kind was doing, what the kubelet said, and what a person does next.
+func (cluster *kindCluster) explain(ctx context.Context, err error, image string) error {
+	err = fmt.Errorf("%w (kind's last step: %s)", withOutput(err), cluster.messages.last())
+	ctx, cancel := context.WithTimeout(ctx, logTime)
+	defer cancel()
+	nodes, _ := cluster.library.nodes(cluster.name) // without nodes there is no log
+	for _, node := range nodes {
+		// A node that does not run says nothing, and the error is what it was.
+		log, _ := cluster.engine.Output(ctx, "exec", node, "journalctl", "--unit=kubelet", "--no-pager", "--output=cat", "--lines=1000")
+		if said := kubeletError(log); said != "" {
+			err = fmt.Errorf("%w; the kubelet of %s: %s", err, node, said)
+			break
+		}
+	}
+	return fmt.Errorf("%w; next step: %s", err, creationStep(err.Error(), cluster.engine.Name, image))
 }
 
 // complete adds to a configuration what nodes need on this host, and the handlers.

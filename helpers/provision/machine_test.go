@@ -25,6 +25,7 @@ echo "$*" >>$HERE/asked
 test -e $HERE/fails-$1 && { echo "docker cannot $1" >&2; exit 1; }
 case "$1 $3" in
 "exec runc") echo 'runc version 1.5.2';;
+"exec journalctl") echo 'E1126 06:00:01.100000     101 run.go:72] "command failed" err="failed to run Kubelet: no cgroups"';;
 "exec sh") echo "  $4  ";;
 "ps "*) cat $HERE/containers 2>/dev/null;;
 esac
