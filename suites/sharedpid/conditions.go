@@ -64,7 +64,7 @@ Exit codes: 0 all as stated, 1 some not, 2 bad input or set-up, 3 interrupted.`,
 			if err != nil {
 				return fmt.Errorf("--condition: %w", err)
 			}
-			return runConditions(command, options, slices.Repeat(selected, times))
+			return unlessInterrupted(command, runConditions(command, options, slices.Repeat(selected, times)))
 		},
 	}
 	flags := command.Flags()

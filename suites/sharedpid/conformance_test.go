@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 	gateOptions.addRun(gate.Flags())
 	gate.Flags().VisitAll(func(each *pflag.Flag) { flag.Var(each.Value, each.Name, each.Usage) })
 	flag.Parse()
+	silenceLibraries()
 	flag.Visit(func(each *flag.Flag) {
 		if known := gate.Flags().Lookup(each.Name); known != nil {
 			known.Changed = true

@@ -32,9 +32,6 @@ const (
 	faultOutcomesFile = "faults.json"
 )
 
-// exitUndecided is the exit code when it was not decided whether all faults are noticed.
-const exitUndecided = 3
-
 func faultsCommand() *cobra.Command {
 	var options options
 	command := &cobra.Command{
@@ -57,7 +54,7 @@ could not be written, 3 interrupted or undecided.`,
 			if err != nil {
 				return fmt.Errorf("--fault: %w", err)
 			}
-			return runFaults(command, options, selected)
+			return unlessInterrupted(command, runFaults(command, options, selected))
 		},
 	}
 	flags := command.Flags()
@@ -130,11 +127,7 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 	for _, phase := range run.Phases {
 		printer.Printf("%s: %.1f s", phase.Name, phase.Seconds)
 	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "error:", err)
-		return exit(exitUndecided)
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	fmt.Fprint(stderr, table)

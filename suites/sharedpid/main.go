@@ -6,22 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// The first signal ends the work in order; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
+	silenceLibraries()
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// silenceLibraries drops what client-go logs beside its errors, which say the same to whoever can act on it: after an interrupt
+// it logs each request that was cut short.
+func silenceLibraries() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) }
+
 // exitBadInput is the exit code when nothing was decided: bad input, nothing to run on, or reports that cannot be written.
 const exitBadInput = 2
+
+// exitUndecided is the exit code of what was interrupted or could not be decided.
+const exitUndecided = 3
 
 // exit is the error of a command that has said all that is to be said, and ends with a code.
 type exit int
@@ -46,6 +56,17 @@ func execute(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 	return exitBadInput
 }
 
+// unlessInterrupted returns the error of a command's work. When ctx has ended the work was interrupted, which has an exit code of its
+// own: nothing was wrong with the input.
+func unlessInterrupted(command *cobra.Command, err error) error {
+	var code exit
+	if err == nil || command.Context().Err() == nil || errors.As(err, &code) {
+		return err
+	}
+	fmt.Fprintln(command.ErrOrStderr(), "error:", err)
+	return exit(exitUndecided)
+}
+
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sharedpid",
@@ -53,7 +74,7 @@ func newCommand() *cobra.Command {
 		Long: `Sharedpid checks how Pods behave whose containers share a process namespace, on a kind cluster that it
 provisions or on a cluster that exists, and leaves reports that a CI system can gate on.
 
-Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive.`,
+Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive or interrupted.`,
 		SilenceErrors: true, // execute prints one line
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,

@@ -32,7 +32,7 @@ func runCommand() *cobra.Command {
 		Long: `Checks the traits of a profile on a kind cluster that is created for it and deleted afterwards, or on a
 cluster that exists, and leaves reports.
 
-Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive.`,
+Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive or interrupted.`,
 		Example: `  sharedpid run --profile core
   sharedpid run --kubeconfig FILE --context NAME --trait 'signals/*'
   sharedpid run --runtime runc --runtime crun --known-deviations fixtures/runtimes/deviations.yaml`,
@@ -90,7 +90,7 @@ func conform(ctx context.Context, options options, stderr io.Writer, beside suit
 	}
 	printer.Printf("memory of this process: at most %d MiB", run.PeakMemoryBytes>>20)
 	printer.Printf("reports: %s; open report.html there, or gate on run.json and junit.xml", path)
-	if err != nil && len(run.Results) == 0 {
+	if err != nil && len(run.Results) == 0 && ctx.Err() == nil {
 		return exitBadInput, err
 	}
 	return run.ExitCode(), nil
