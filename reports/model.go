@@ -71,13 +71,16 @@ type Run struct {
 	ID            string `json:"id"`
 	SuiteVersion  string `json:"suiteVersion"`
 	Profile       string `json:"profile"`
-	// Narrowed are the options that narrowed the profile or the cluster, as they were given; empty when nothing did.
+	// Narrowed are the options that narrowed the profile or the cluster, or changed what a statement asks for, as they were given;
+	// empty when nothing did.
 	Narrowed []string `json:"narrowed,omitempty"`
 	// LeftOut is what of the cluster was not looked at, or not to the end, and why.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// Permission says whether Pods may share on this cluster at all; empty before the API was asked.
 	Permission Permission `json:"permission,omitzero"`
-	// Arguments are those that the run was asked with; they reproduce it.
+	// Command is the subcommand that made the run, such as run or faults, and Arguments are those that it was given: together they
+	// reproduce it.
+	Command   string   `json:"command,omitempty"`
 	Arguments []string `json:"arguments,omitempty"`
 	// Limits are the limits that differ from their defaults, by name.
 	Limits map[string]string `json:"limits,omitempty"`

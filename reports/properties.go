@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,6 +22,7 @@ func (run Run) Properties() []Property {
 	return NewProperties(
 		"run", run.ID,
 		"suite-version", run.SuiteVersion,
+		"command", run.CommandLine(),
 		"profile", run.Profile,
 		"may-share", run.PermissionText(),
 		"partial", partial,
@@ -109,4 +111,27 @@ func (target Target) Legible() Target {
 		*field = legible.Line(*field)
 	}
 	return target
+}
+
+// CommandLine is the command that makes such a run again, as a person types it into a shell; empty when it is not known.
+func (run Run) CommandLine() string {
+	if run.Command == "" && len(run.Arguments) == 0 {
+		return ""
+	}
+	words := []string{"sharedpid", cmp.Or(legible.Line(run.Command), "run")}
+	for _, argument := range run.Arguments {
+		words = append(words, shellQuote(legible.Line(argument)))
+	}
+	return strings.Join(words, " ")
+}
+
+// shellQuote makes text one word for a shell, whatever it holds.
+func shellQuote(text string) string {
+	plain := func(char rune) bool {
+		return char >= 'a' && char <= 'z' || char >= 'A' && char <= 'Z' || char >= '0' && char <= '9' || strings.ContainsRune("-_./:@=,+%", char)
+	}
+	if text != "" && strings.IndexFunc(text, func(char rune) bool { return !plain(char) }) < 0 {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

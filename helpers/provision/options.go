@@ -13,6 +13,7 @@ import (
 	"sharedpid.example/fixtures/node"
 	"sharedpid.example/fixtures/runtimes"
 	"sharedpid.example/helpers/provision/engine"
+	"sharedpid.example/reports"
 )
 
 // DefaultClusterName is the name of the kind cluster when none is asked for.
@@ -97,6 +98,18 @@ func (options Options) checkOnlyExisting() error {
 		}
 	}
 	return nil
+}
+
+// Description is what is known of the cluster before it was obtained.
+func (options Options) Description() reports.Cluster {
+	if !options.Existing() {
+		return reports.Cluster{Name: options.clusterName()}
+	}
+	_, name, err := existing(options.Kubeconfig, options.Context)
+	if err != nil {
+		name = options.Context
+	}
+	return reports.Cluster{Name: name, Origin: originExisting}
 }
 
 func (options Options) clusterName() string {

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -106,6 +107,31 @@ var kindExplanations = map[reports.Kind]Cause{
 		Cause:    "a defect of the suite",
 		NextStep: "report it with the stack in run.json",
 	},
+}
+
+// setUpSteps are what a person does next when a run ends before its traits were checked.
+var setUpSteps = []Cause{
+	{Words: "is cordoned", NextStep: "kubectl uncordon it, or name it with --node, which checks it all the same"},
+	{Words: "has the taint", NextStep: "name the node with --node, which tolerates its taints"},
+	{Words: "is not ready", NextStep: "kubectl describe node shows why"},
+	{Words: "has no node", NextStep: "kubectl get nodes shows what there is; --limit nodes=DURATION waits longer"},
+	{Words: "forbidden", NextStep: "give the kubeconfig's user the rights that the README lists; kubectl auth can-i --list shows those that it has"},
+	{Words: "Unauthorized", NextStep: "log in to the cluster again: the kubeconfig's token or certificate is not accepted"},
+	{Words: "does not answer", NextStep: "check that the cluster runs and that the kubeconfig is its own"},
+	{Words: "not within", NextStep: slowStep},
+}
+
+// explainSetUp adds to the error that ended a run what a person does next, where that is known.
+func explainSetUp(err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, each := range setUpSteps {
+		if strings.Contains(err.Error(), each.Words) {
+			return fmt.Errorf("%w; next step: %s", err, each.NextStep)
+		}
+	}
+	return err
 }
 
 // explain returns the probable cause and the next step of an outcome, empty when nothing is known of it. What was seen of

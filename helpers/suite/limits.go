@@ -59,6 +59,12 @@ func (limits *Limits) named() []namedLimit {
 	}
 }
 
+// StatedLimit tells whether the limit of a name belongs to a statement, so that a run with another one asks for something else.
+func StatedLimit(name string) bool {
+	var limits Limits
+	return slices.ContainsFunc(limits.named(), func(each namedLimit) bool { return each.name == name && limits.stated(each) })
+}
+
 // LimitNames are the names of all limits, in their order.
 func LimitNames() []string {
 	var limits Limits

@@ -74,7 +74,7 @@ type Recorder interface {
 // no target was reached, or that ctx ended.
 func Run(ctx context.Context, options Options) (reports.Run, error) {
 	run := newRun(options)
-	err := run.do(ctx)
+	err := explainSetUp(run.do(ctx))
 	if run.namespace != nil {
 		run.noteLosses(ctx)
 	}

@@ -244,9 +244,10 @@ func TestARunThatCannotBeginSaysWhy(t *testing.T) {
 		"a trait that is not": {Options{Traits: []Trait{{ID: "group/a", Statement: "MUST"}}}, nil, "has no source"},
 		"no API": {Options{Traits: traits},
 			func(cluster *cluster) { cluster.Reject("get", "version", errors.New("no route")) },
-			"the API at https://cluster does not answer"},
+			"the API at https://cluster does not answer: no route; next step: check that the cluster runs and that the kubeconfig is its own"},
 		"no nodes to list": {Options{Traits: traits},
-			func(cluster *cluster) { cluster.Reject("list", "nodes", forbidden) }, "the cluster's nodes"},
+			func(cluster *cluster) { cluster.Reject("list", "nodes", forbidden) },
+			`the cluster's nodes: things "x" is forbidden: by RBAC; next step: give the kubeconfig's user the rights`},
 		"no class to get": {Options{Traits: traits, RuntimeClasses: []string{"crun"}},
 			func(cluster *cluster) { cluster.Reject("get", "runtimeclasses", forbidden) }, "RuntimeClass crun"},
 		"no namespace": {Options{Traits: traits},
@@ -259,6 +260,13 @@ func TestARunThatCannotBeginSaysWhy(t *testing.T) {
 			Images: func(corev1.Node) (map[string]string, error) { return nil, errors.New("no image") }}, nil, "no image"},
 		"no list of deviations": {Options{Traits: traits,
 			KnownDeviations: func(reports.Target) ([]reports.Deviation, error) { return nil, errors.New("no list") }}, nil, "no list"},
+		"no node for Pods": {Options{Traits: traits}, func(cluster *cluster) {
+			cordoned := newNode("a")
+			cordoned.Spec.Unschedulable = true
+			if _, err := cluster.api.CoreV1().Nodes().Update(context.Background(), cordoned, metav1.UpdateOptions{}); err != nil {
+				panic(err)
+			}
+		}, "a is cordoned; next step: kubectl uncordon it, or name it with --node"},
 		"limits": {Options{Traits: traits, Execs: -1}, nil, "must be positive"},
 	} {
 		t.Run(name, func(t *testing.T) {

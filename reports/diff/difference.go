@@ -199,7 +199,7 @@ func withClass(targets map[string]reports.Target, class string) []string {
 
 // compareFacts lists what the runs and their matched targets differ in.
 func compareFacts(old, new reports.Run, matched map[string]string) []FactChange {
-	changes := changedFacts("", old.Properties(), new.Properties(), "run")
+	changes := changedFacts("", old.Properties(), new.Properties(), "run", "command")
 	for _, name := range slices.Sorted(maps.Keys(merged(old.Images, new.Images))) {
 		if old.Images[name] != new.Images[name] {
 			changes = append(changes, FactChange{"image " + legible.Line(name), legible.Line(old.Images[name]), legible.Line(new.Images[name])})

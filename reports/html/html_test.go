@@ -305,7 +305,9 @@ func TestThePauseProcessIsKnownByItsContainer(t *testing.T) {
 }
 
 func TestGolden(t *testing.T) {
-	golden.CompareEach(t, Render, map[string]reports.Run{"report.html": sample.Small(), "partial.html": sample.Partial()})
+	golden.CompareEach(t, Render, map[string]reports.Run{
+		"report.html": sample.Small(), "partial.html": sample.Partial(), "set-up-failed.html": sample.SetUpFailed(),
+	})
 }
 
 func TestAccessMapsShareAndMark(t *testing.T) {

@@ -42,7 +42,6 @@ type pageContent struct {
 	Running  bool
 	Partial  bool
 	Reason   string
-	Ended    string // why the run ended early
 	Narrowed string
 	LeftOut  []reports.LeftOut
 	LeftMore int // nodes that were left out besides them
@@ -104,7 +103,7 @@ func Render(run reports.Run) ([]byte, error) {
 	count := reports.CountVerdicts(outcomes)
 	page := pageContent{
 		Verdict: run.Verdict, Words: run.VerdictText(), Running: run.Running, Partial: run.Partial(),
-		Reason: legible.Line(run.Reason), Ended: legible.Line(run.SetupError), Narrowed: run.NarrowedText(),
+		Reason: legible.Line(run.Reason), Narrowed: run.NarrowedText(),
 		Counts: sharesOf(count), Facts: factsOf(run), Targets: legibleTargets(run.Targets), Images: imagesOf(run.Images),
 		Meanings: meanings,
 	}
@@ -209,6 +208,7 @@ func factsOf(run reports.Run) []fact {
 		{"Limits changed", run.LimitsText()},
 		{"Began", legible.Timestamp(run.Start)},
 		{"Took", legible.Duration(run.Seconds)},
+		{"Command", legible.Shorten(run.CommandLine(), sentenceLength)},
 		{"Suite", run.SuiteVersion + ", run " + run.ID},
 	}
 	for i := range facts {

@@ -52,7 +52,7 @@ type counts struct {
 	Failures int    `xml:"failures,attr"`
 	Errors   int    `xml:"errors,attr"`
 	Skipped  int    `xml:"skipped,attr"`
-	Time     string `xml:"time,attr"`
+	Time     string `xml:"time,attr,omitempty"`
 }
 
 type testSuite struct {
@@ -70,7 +70,7 @@ type testCase struct {
 	Classname  string     `xml:"classname,attr"`
 	Name       string     `xml:"name,attr"`
 	File       string     `xml:"file,attr,omitempty"`
-	Time       string     `xml:"time,attr"`
+	Time       string     `xml:"time,attr,omitempty"`           // empty for what did not run
 	Properties []property `xml:"properties>property,omitempty"` // Jenkins shows these
 	Failure    *problem   `xml:"failure"`
 	Error      *problem   `xml:"error"`
@@ -141,13 +141,12 @@ func sameSuite(a, b reports.Result) bool { return a.Target == b.Target && a.Grou
 func runSuite(run reports.Run, options Options) testSuite {
 	return testSuite{
 		Name:       "run",
-		counts:     counts{Tests: 1, Errors: 1, Time: legible.Seconds(0)},
+		counts:     counts{Tests: 1, Errors: 1},
 		Timestamp:  legible.Timestamp(run.Start),
 		Properties: properties(run.Properties()),
 		Cases: []testCase{{
 			Classname: options.Package,
 			Name:      options.Test,
-			Time:      legible.Seconds(0),
 			Error:     inconclusive("", run.Problem(), cmp.Or(legible.Text(run.SetupError), run.Problem())),
 		}},
 	}
@@ -174,13 +173,17 @@ func traitSuite(run reports.Run, outcomes []reports.Result, options Options, lim
 			start = outcome.Start
 		}
 	}
-	suite.Time = legible.Seconds(length)
+	if slices.ContainsFunc(outcomes, ran) {
+		suite.Time = legible.Seconds(length)
+	}
 	suite.Timestamp = legible.Timestamp(start)
 	if described {
 		suite.Hostname = legible.Line(target.Node)
 	}
 	return suite
 }
+
+func ran(outcome reports.Result) bool { return outcome.Verdict != reports.NotRun }
 
 func (suite *testSuite) count(each testCase) {
 	suite.Tests++
@@ -201,8 +204,10 @@ func traitCase(run reports.Run, outcome reports.Result, options Options, limit i
 		Classname:  options.Package,
 		Name:       goTestName(options.Test + "/" + outcome.Trait + "/" + outcome.Target),
 		File:       sourceFile(outcome, options),
-		Time:       legible.Seconds(outcome.Seconds),
 		Properties: properties(traitProperties(outcome)),
+	}
+	if ran(outcome) {
+		each.Time = legible.Seconds(outcome.Seconds)
 	}
 	switch outcome.Verdict {
 	case reports.Conformant:

@@ -58,6 +58,7 @@ func writeFacts(page *strings.Builder, run reports.Run) {
 		{Name: "Kubernetes", Value: markup.Text(run.Cluster.KubernetesVersion)},
 		{Name: "Cluster", Value: strings.TrimSpace(cluster)},
 		{Name: "Time", Value: legible.Duration(run.Seconds)},
+		{Name: "Command", Value: markup.Short(run.CommandLine(), markup.Sentence)},
 		{Name: "Suite", Value: strings.TrimSpace(markup.Text(run.SuiteVersion) + ", run " + markup.Text(run.ID))},
 	} {
 		if fact.Value != "" {

@@ -13,6 +13,7 @@ import (
 func TestGolden(t *testing.T) {
 	for file, run := range map[string]reports.Run{
 		"summary.md": sample.Small(), "side-by-side.md": sample.SideBySide(), "partial.md": sample.Partial(),
+		"set-up-failed.md": sample.SetUpFailed(),
 	} {
 		content, err := Render(run)
 		if err != nil {

@@ -141,7 +141,7 @@ func New(run reports.Run) Report {
 			Kubernetes: legible.Line(run.Cluster.KubernetesVersion), Origin: legible.Line(run.Cluster.Origin),
 			Engine: legible.Line(run.Cluster.Engine),
 		},
-		Images: []Image{}, Implementations: []Implementation{}, Traits: []Trait{}, Reproduce: reproduction(run),
+		Images: []Image{}, Implementations: []Implementation{}, Traits: []Trait{}, Reproduce: []string{cmp.Or(run.CommandLine(), "sharedpid run")},
 	}
 	if run.Cluster.NodeImage != "" {
 		image := newImage("", run.Cluster.NodeImage)
@@ -228,26 +228,6 @@ func newImage(name, reference string) Image {
 
 func shortLine(text string) string {
 	return legible.Shorten(legible.Line(legible.Cut(text, 8*reasonLength)), reasonLength)
-}
-
-// reproduction is the commands that make such a run again: the one that made it, with the arguments that it was given.
-func reproduction(run reports.Run) []string {
-	words := []string{"sharedpid", "run"}
-	for _, argument := range run.Arguments {
-		words = append(words, shellQuote(legible.Line(argument)))
-	}
-	return []string{strings.Join(words, " ")}
-}
-
-// shellQuote makes text one word for a shell, whatever it holds.
-func shellQuote(text string) string {
-	plain := func(char rune) bool {
-		return char >= 'a' && char <= 'z' || char >= 'A' && char <= 'Z' || char >= '0' && char <= '9' || strings.ContainsRune("-_./:@=", char)
-	}
-	if text != "" && strings.IndexFunc(text, func(char rune) bool { return !plain(char) }) < 0 {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // Render returns the report as YAML, which people read and review as well.

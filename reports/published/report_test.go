@@ -3,7 +3,6 @@ package published
 import (
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -118,13 +117,6 @@ func TestConformanceCountsEachImplementation(t *testing.T) {
 	}
 }
 
-func TestReproduction(t *testing.T) {
-	run := reports.Run{Arguments: []string{"--profile", "full", "--trait=signals/*", "--context", "a b"}}
-	if got, want := reproduction(run), []string{"sharedpid run --profile full '--trait=signals/*' --context 'a b'"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 func TestAPartialReportSaysSo(t *testing.T) {
 	report := New(sample.Partial())
 	if !report.Partial || !report.Running || len(report.Narrowed) != 2 || len(report.LeftOut) != 2 || report.Limits["start"] != "5m0s" {
@@ -138,15 +130,6 @@ func TestAPartialReportSaysSo(t *testing.T) {
 
 func TestGolden(t *testing.T) {
 	golden.CompareEach(t, Render, map[string]reports.Run{"report.yaml": sample.Small(), "partial.yaml": sample.Partial()})
-}
-
-func TestShellQuote(t *testing.T) {
-	for _, text := range []string{"", "plain", "a b", "$(id)", "it's", "`x`\\", "*", "~", "é"} {
-		output, err := exec.Command("sh", "-c", "printf %s "+shellQuote(text)).Output()
-		if err != nil || string(output) != text {
-			t.Errorf("a shell reads %s as %q, %v; want %q", shellQuote(text), output, err, text)
-		}
-	}
 }
 
 func FuzzReport(f *testing.F) {

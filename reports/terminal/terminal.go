@@ -71,25 +71,23 @@ func writeNote(text *strings.Builder, name, value string) {
 }
 
 func writeTable(text *strings.Builder, known []reports.Target, outcomes []reports.Result, paint func(reports.Verdict, string) string) {
-	if len(outcomes) == 0 {
-		return
+	ran := func(outcome reports.Result) bool { return outcome.Verdict != reports.NotRun }
+	if !slices.ContainsFunc(outcomes, ran) {
+		return // one line says so, and the counts say of how many
 	}
 	several := reports.SeveralTargets(outcomes)
 	if reports.FitsGrid(outcomes) {
 		writeGrid(text, known, outcomes, paint)
 		outcomes = slices.DeleteFunc(slices.Clone(outcomes), func(outcome reports.Result) bool { return outcome.Verdict == reports.Conformant })
 	}
-	var verdicts, traits, targets int
+	var verdicts, traits, targets, lengths int
 	for _, outcome := range outcomes {
 		verdicts = max(verdicts, utf8.RuneCountInString(outcome.VerdictText()))
 		traits = max(traits, utf8.RuneCountInString(legible.Line(outcome.Trait)))
 		targets = max(targets, utf8.RuneCountInString(legible.Line(outcome.Target)))
+		lengths = max(lengths, len(duration(outcome)))
 	}
 	for _, outcome := range outcomes {
-		length := ""
-		if outcome.Verdict != reports.NotRun {
-			length = legible.Duration(outcome.Seconds)
-		}
 		// Padded by hand: a tabwriter would count the colours as characters.
 		verdict := outcome.VerdictText()
 		padding := strings.Repeat(" ", verdicts-utf8.RuneCountInString(verdict))
@@ -97,12 +95,20 @@ func writeTable(text *strings.Builder, known []reports.Target, outcomes []report
 		if several {
 			fmt.Fprintf(text, "  %-*s", targets, legible.Line(outcome.Target))
 		}
-		fmt.Fprintf(text, "  %7s", length)
+		fmt.Fprintf(text, "  %*s", lengths, duration(outcome))
 		if reason := legible.Line(outcome.Reason); outcome.Verdict != reports.Conformant && reason != "" {
 			fmt.Fprintf(text, "  %s", legible.Shorten(reason, reasonLength))
 		}
 		text.WriteByte('\n')
 	}
+}
+
+// duration is how long an outcome took, empty for what did not run.
+func duration(outcome reports.Result) string {
+	if outcome.Verdict == reports.NotRun {
+		return ""
+	}
+	return legible.Duration(outcome.Seconds)
 }
 
 // writeGrid writes a row for each trait with a column for each target.

@@ -34,6 +34,7 @@ func TestColoursChangeNoText(t *testing.T) {
 func TestGolden(t *testing.T) {
 	for file, run := range map[string]reports.Run{
 		"terminal.txt": sample.Small(), "side-by-side.txt": sample.SideBySide(), "partial.txt": sample.Partial(),
+		"set-up-failed.txt": sample.SetUpFailed(),
 	} {
 		var text bytes.Buffer
 		if err := Render(&text, run, false); err != nil {

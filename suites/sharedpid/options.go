@@ -45,7 +45,8 @@ type options struct {
 	selected   []suite.Trait
 	deviations deviations.List
 	stretched  suite.Limits
-	narrowed   []string // flags that narrowed the profile
+	command    string   // name of the command
+	narrowed   []string // arguments that narrowed what is looked at, or changed what is asked for
 	given      []string // arguments that reproduce the run
 }
 
@@ -159,14 +160,16 @@ func (options *options) resolve(command *cobra.Command) error {
 	if err := options.readConfig(flags); err != nil {
 		return err
 	}
-	flags.Visit(func(flag *pflag.Flag) {
-		if flag.Name == "config" {
-			return // what it holds is given in its place
+	options.command = command.Name()
+	// Not flags.Visit, which knows only what was set through flags: go test sets the values by themselves.
+	flags.VisitAll(func(flag *pflag.Flag) {
+		if !flag.Changed || flag.Name == "config" {
+			return // what an options file holds is given in its place
 		}
 		for _, value := range valuesOf(flag) {
 			argument := "--" + flag.Name + "=" + value
 			options.given = append(options.given, argument)
-			if slices.Contains([]string{"trait", "skip-trait", "node"}, flag.Name) {
+			if narrows(flag.Name, value) {
 				options.narrowed = append(options.narrowed, argument)
 			}
 		}
@@ -185,6 +188,20 @@ func (options *options) resolve(command *cobra.Command) error {
 	}
 	options.runtimeClasses = slices.Concat(options.cluster.Runtimes, options.runtimeClasses)
 	return options.resolveExisting()
+}
+
+// narrows tells whether a value of a flag makes the run one about less than the profile on the whole cluster: it leaves something out,
+// or changes a limit that belongs to a statement. All else that a flag changes stands in the reports by itself: the targets with
+// their RuntimeClasses, the images, the limits.
+func narrows(flag, value string) bool {
+	switch flag {
+	case "trait", "skip-trait", "node":
+		return true
+	case "limit":
+		name, _, _ := strings.Cut(value, "=")
+		return suite.StatedLimit(name)
+	}
+	return false
 }
 
 // valuesOf are the values of a flag that was given, one for each time.

@@ -88,7 +88,9 @@ func conform(ctx context.Context, options options, stderr io.Writer, beside suit
 	if err := terminal.Render(stderr, run, terminal.Colour(os.Stderr)); err != nil {
 		return exitBadInput, err
 	}
-	printer.Printf("memory of this process: at most %d MiB", run.PeakMemoryBytes>>20)
+	if run.PeakMemoryBytes > 0 {
+		printer.Printf("memory of this process: at most %d MiB", run.PeakMemoryBytes>>20)
+	}
 	printer.Printf("reports: %s; open report.html there, or gate on run.json and junit.xml", path)
 	if err != nil && len(run.Results) == 0 && ctx.Err() == nil {
 		return exitBadInput, err
@@ -107,6 +109,7 @@ func (options *options) suiteOptions(printer *progress.Printer) suite.Options {
 		Limits: options.stretched, Parallel: options.parallel, RequestsPerSecond: options.requests, Progress: printer.Printf,
 	}
 	asked.Run = suite.NewRun(asked)
+	asked.Run.Command, asked.Run.Cluster = options.command, options.cluster.Description()
 	return asked
 }
 
@@ -115,12 +118,12 @@ func (options *options) suiteOptions(printer *progress.Printer) suite.Options {
 func checkOn(
 	ctx context.Context, options options, asked suite.Options, printer *progress.Printer, adapt func(*provision.Cluster, *suite.Options),
 ) (run reports.Run, err error) {
+	defer func() { run.Seconds = time.Since(run.Start).Seconds() }()
 	start := time.Now()
 	cluster, err := provision.Obtain(ctx, options.cluster, printer)
 	phase(&asked.Run, "cluster", start)
 	if err != nil {
-		asked.Run.SetupError, asked.Run.Running = err.Error(), false
-		return asked.Run, err
+		return setUpFailed(asked.Run, err), err
 	}
 	defer func() {
 		start := time.Now()
@@ -147,10 +150,15 @@ func checkWithClasses(ctx context.Context, cluster *provision.Cluster, asked sui
 		err = cluster.CreateRuntimeClasses(ctx, client)
 	}
 	if err != nil {
-		asked.Run.SetupError, asked.Run.Running = err.Error(), false
-		return asked.Run, err
+		return setUpFailed(asked.Run, err), err
 	}
 	return suite.Run(ctx, asked)
+}
+
+// setUpFailed is the run that ended before its traits were looked at.
+func setUpFailed(run reports.Run, err error) reports.Run {
+	run.SetupError, run.Running = err.Error(), false
+	return run
 }
 
 // phase adds a part of the run that began at a time and ends now. Parts of one name are one.
