@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // RunFile is the name of the file that holds the JSON form of a run.
@@ -57,7 +58,7 @@ func Decode(content []byte) (Run, error) {
 		SuiteVersion  string `json:"suiteVersion"`
 	}
 	if err := json.Unmarshal(content, &header); err != nil {
-		return Run{}, fmt.Errorf("is not a %s: %w", RunFile, err)
+		return Run{}, fmt.Errorf("is not a %s: %s", RunFile, jsonProblem(err))
 	}
 	if header.SchemaVersion == nil {
 		return Run{}, errors.New("is not a " + RunFile + ": it has no schemaVersion")
@@ -68,7 +69,7 @@ func Decode(content []byte) (Run, error) {
 	case 1:
 		var err error
 		if content, err = fromVersion1(content); err != nil {
-			return Run{}, fmt.Errorf("is not a %s of schema version 1: %w", RunFile, err)
+			return Run{}, fmt.Errorf("is not a %s of schema version 1: %s", RunFile, jsonProblem(err))
 		}
 	default:
 		return Run{}, fmt.Errorf("has schema version %d and this suite reads version %d and 1: "+
@@ -77,9 +78,28 @@ func Decode(content []byte) (Run, error) {
 	}
 	var run Run
 	if err := json.Unmarshal(content, &run); err != nil {
-		return Run{}, fmt.Errorf("is not a %s of schema version %d: %w", RunFile, version, err)
+		return Run{}, fmt.Errorf("is not a %s of schema version %d: %s", RunFile, version, jsonProblem(err))
 	}
 	return run, nil
+}
+
+// jsonProblem says what is wrong with a text that is no JSON, or not of the form that is read.
+func jsonProblem(err error) string {
+	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &wrong):
+		kind, _, _ := strings.Cut(wrong.Value, " ")
+		if wrong.Field == "" {
+			return fmt.Sprintf("its value is no object, but of type %s", kind)
+		}
+		return fmt.Sprintf("%s has a value of the wrong type: %s", wrong.Field, kind)
+	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "unexpected end"):
+		return "it is cut off, or empty"
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("it is no JSON at byte %d", syntax.Offset)
+	}
+	return err.Error()
 }
 
 // version1Names are the keys of schema version 1 that are called something else today. What a result was expected to be is

@@ -6,12 +6,10 @@ package deviations
 import (
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
+	"sharedpid.example/helpers/strictyaml"
 	"sharedpid.example/reports"
 )
 
@@ -35,13 +33,9 @@ type entry struct {
 // Read reads the list in a YAML file. An entry that names an unknown runtime, trait or field, lacks one, or stands there
 // twice is an error of one line, which names the file and the entry.
 func Read(path string, known Known) (List, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return List{}, err
-	}
 	var deviations []reports.Deviation
-	if err := yaml.UnmarshalStrict(content, &deviations); err != nil {
-		return List{}, fmt.Errorf("%s: %s", path, strings.Join(strings.Fields(err.Error()), " "))
+	if err := strictyaml.Read(path, &deviations); err != nil {
+		return List{}, err
 	}
 	if deviations == nil {
 		return List{}, fmt.Errorf("%s: holds no list; an empty one is []", path)

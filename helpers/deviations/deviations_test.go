@@ -38,9 +38,9 @@ func read(t *testing.T, content string) List {
 
 func TestReadRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, words string }{
-		"unknown field":   {"reason: r", "reason: r, severity: low", `unknown field "severity"`},
+		"unknown field":   {"reason: r", "reason: r, severity: low", `there is no field "severity"`},
 		"no list":         {one, "", "holds no list"},
-		"another form":    {one, "runtime: runsc", "cannot unmarshal"},
+		"another form":    {one, "runtime: runsc", "a value of the wrong type: a mapping"},
 		"not YAML":        {one, "- {", "yaml"},
 		"no reason":       {"reason: r, ", "", "entry 1: reason is missing"},
 		"no trait":        {"trait: signals/pause-survives, ", "", "entry 1: trait is missing"},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/version"
@@ -25,16 +27,35 @@ func existing(kubeconfig, contextName string) (*rest.Config, string, error) {
 	}
 	configuration, err := loader.ClientConfig()
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", source, err)
+		return nil, "", fmt.Errorf("%s: %s", source, kubeconfigProblem(err))
 	}
 	if contextName == "" {
 		raw, err := loader.RawConfig()
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", source, err)
+			return nil, "", fmt.Errorf("%s: %s", source, kubeconfigProblem(err))
 		}
 		contextName = raw.CurrentContext
 	}
 	return configuration, contextName, nil
+}
+
+var (
+	// noKubeconfig is what client-go says of a file that holds something else.
+	noKubeconfig = regexp.MustCompile(`couldn't get version/kind|cannot unmarshal|is registered for version|yaml: `)
+	// loading repeats the name of the file.
+	loading = regexp.MustCompile(`^(error loading config file "[^"]*": |invalid configuration: )+`)
+)
+
+// kubeconfigProblem says in one line why client-go can make nothing of a kubeconfig.
+func kubeconfigProblem(err error) string {
+	text := loading.ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "")
+	switch {
+	case clientcmd.IsEmptyConfig(err):
+		return "no cluster to reach stands there: want a kubeconfig with a current context, or one named with --context"
+	case noKubeconfig.MatchString(text):
+		return "is no kubeconfig: want YAML with kind Config of apiVersion v1"
+	}
+	return text
 }
 
 // versionTime is how long the API may take to tell its version.

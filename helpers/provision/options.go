@@ -3,16 +3,14 @@ package provision
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
-	"strings"
 
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
-	"sigs.k8s.io/yaml"
 
 	"sharedpid.example/fixtures/node"
 	"sharedpid.example/fixtures/runtimes"
 	"sharedpid.example/helpers/provision/engine"
+	"sharedpid.example/helpers/strictyaml"
 	"sharedpid.example/reports"
 )
 
@@ -132,13 +130,9 @@ func checkClusterName(name string) error {
 
 // readClusterConfig reads a kind configuration strictly.
 func readClusterConfig(path string) (*v1alpha4.Cluster, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
 	var configuration v1alpha4.Cluster
-	if err := yaml.UnmarshalStrict(content, &configuration); err != nil {
-		return nil, fmt.Errorf("%s: %s", path, strings.Join(strings.Fields(err.Error()), " "))
+	if err := strictyaml.Read(path, &configuration); err != nil {
+		return nil, err
 	}
 	const kind, version = "Cluster", "kind.x-k8s.io/v1alpha4"
 	if configuration.Kind != kind || configuration.APIVersion != version {

@@ -36,7 +36,7 @@ func TestValidateRefuses(t *testing.T) {
 		"runtime twice":     {Options{Runtimes: []string{"runc", "runc"}}, "--runtime: the runtime runc is named twice"},
 		"both kinds":        {Options{Runtimes: []string{"runc"}, Handlers: set}, "--runtime: a cluster gets either these"},
 		"no configuration":  {Options{ClusterConfig: "/none.yaml"}, "--kind-config: open /none.yaml"},
-		"unknown field":     {Options{ClusterConfig: file("field.yaml", plainConfig+"node: []\n")}, `unknown field "node"`},
+		"unknown field":     {Options{ClusterConfig: file("field.yaml", plainConfig+"node: []\n")}, `there is no field "node"`},
 		"another kind":      {Options{ClusterConfig: file("kind.yaml", "kind: Pod\napiVersion: v1\n")}, `not kind "Pod"`},
 		"no kubeconfig":     {Options{Kubeconfig: "/none"}, "--kubeconfig /none:"},
 		"unknown context":   {Options{Kubeconfig: kubeconfig, Context: "other"}, `context "other" does not exist`},

@@ -125,7 +125,7 @@ func Select(traits []Trait, profile Profile, patterns []string) ([]Trait, error)
 		for _, pattern := range patterns {
 			matches, err := path.Match(pattern, trait.ID)
 			if err != nil {
-				return nil, fmt.Errorf("trait pattern %q: %w", pattern, err)
+				return nil, fmt.Errorf("%q is no pattern of trait ids, such as 'signals/*'", pattern)
 			}
 			matched[pattern] = matched[pattern] || matches
 			keep = keep || matches

@@ -31,7 +31,7 @@ func TestSelect(t *testing.T) {
 		{Full, []string{"a/*", "a/one"}, []string{"a/one", "a/two"}, ""},
 		{Core, []string{"a/*", "b/*"}, nil, `no trait of profile core matches "b/*"; one of profile full does`},
 		{Full, []string{"c/*"}, nil, `no trait of profile full matches "c/*"; sharedpid list --profile full shows all traits`},
-		{Core, []string{"["}, nil, `trait pattern "["`},
+		{Core, []string{"["}, nil, `"[" is no pattern`},
 		{"all", nil, nil, `no profile "all"`},
 	} {
 		selected, err := Select(traits, test.profile, test.patterns)

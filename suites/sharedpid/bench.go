@@ -14,7 +14,7 @@ func benchCommand() *cobra.Command {
 its report directory or its run.json.
 
 Exit codes: 0 they agree, 1 they do not, 2 there is nothing to compare.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes("RUN", "..."),
 		RunE: func(command *cobra.Command, paths []string) error {
 			runs, err := readRuns(paths)
 			if err != nil {

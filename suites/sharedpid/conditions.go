@@ -49,7 +49,7 @@ func conditionsCommand() *cobra.Command {
 trait must say what the condition says, and nothing else.
 
 Exit codes: 0 all as stated, 1 some not, 2 bad input or set-up, 3 interrupted.`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if options.cluster.ClusterName == "" {
 				options.cluster.ClusterName = conditionClusterName

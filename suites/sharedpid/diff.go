@@ -17,7 +17,7 @@ func diffCommand() *cobra.Command {
 is given by its report directory or its run.json.
 
 Exit codes: 0 nothing got worse, 1 something did, 2 there is nothing to compare.`,
-		Args: cobra.ExactArgs(2),
+		Args: takes("OLD", "NEW"),
 		RunE: func(command *cobra.Command, paths []string) error {
 			runs, err := readRuns(paths)
 			if err != nil {

@@ -42,7 +42,7 @@ exactly the traits that it breaks, and the healthy one none.
 
 Exit codes: 0 all exact, 1 a fault was not noticed or something else was blamed, 2 bad input or set-up, or the reports
 could not be written, 3 interrupted or undecided.`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if options.cluster.ClusterName == "" {
 				options.cluster.ClusterName = faultClusterName

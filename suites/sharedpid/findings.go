@@ -10,7 +10,7 @@ func findingsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "findings RUN",
 		Short: "Write the page about the runtimes of a run, given by its report directory or its run.json",
-		Args:  cobra.ExactArgs(1),
+		Args:  takes("RUN"),
 		RunE: func(command *cobra.Command, paths []string) error {
 			runs, err := readRuns(paths)
 			if err != nil {

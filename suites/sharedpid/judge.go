@@ -35,7 +35,7 @@ is another one: after a change to a check, or to judge a report that came from e
 directory or its run.json.
 
 Exit codes: those of run for the verdict that it comes to; 2 when the file cannot be judged.`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("RUN"),
 		RunE: func(command *cobra.Command, arguments []string) error {
 			runs, err := readRuns(arguments)
 			if err != nil {

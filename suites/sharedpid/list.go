@@ -12,7 +12,7 @@ func listCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "Print the traits of a profile with their statements and sources",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := options.resolve(command); err != nil {
 				return err

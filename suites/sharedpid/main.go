@@ -77,9 +77,15 @@ provisions or on a cluster that exists, and leaves reports that a CI system can 
 Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive or interrupted.`,
 		SilenceErrors: true, // execute prints one line
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
+		Args: func(_ *cobra.Command, given []string) error {
+			if len(given) > 0 {
+				return fmt.Errorf("there is no command %q; sharedpid --help shows the commands", given[0])
+			}
+			return nil
+		},
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	root.SetFlagErrorFunc(flagProblem)
 	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), conditionsCommand(), diffCommand(), benchCommand(),
 		findingsCommand(), setupCommand(), cleanCommand(), versionCommand())
 	return root

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"runtime"
@@ -13,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"sigs.k8s.io/yaml"
 
 	"sharedpid.example/fixtures/images"
 	"sharedpid.example/fixtures/runtimes"
 	"sharedpid.example/helpers/deviations"
 	"sharedpid.example/helpers/provision"
+	"sharedpid.example/helpers/strictyaml"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/helpers/workspace"
 	"sharedpid.example/suites"
@@ -118,18 +117,15 @@ func (options *options) readConfig(flags *pflag.FlagSet) error {
 	if options.configFile == "" {
 		return nil
 	}
-	content, err := os.ReadFile(options.configFile)
-	if err != nil {
-		return fmt.Errorf("--config: %w", err)
-	}
 	var values map[string]any
-	if err := yaml.UnmarshalStrict(content, &values); err != nil {
-		return fmt.Errorf("--config %s: %s", options.configFile, strings.Join(strings.Fields(err.Error()), " "))
+	if err := strictyaml.Read(options.configFile, &values); err != nil {
+		return fmt.Errorf("--config: %w", err)
 	}
 	for name, value := range values {
 		flag := flags.Lookup(name)
 		if flag == nil || name == "config" || name == "help" {
-			return fmt.Errorf("--config %s: there is no option %q; sharedpid help lists those of each command", options.configFile, name)
+			return fmt.Errorf("--config %s: there is no option %q; the options are the flags that sharedpid %s --help shows",
+				options.configFile, name, flags.Name())
 		}
 		if flag.Changed {
 			continue
@@ -147,7 +143,7 @@ func (options *options) readConfig(flags *pflag.FlagSet) error {
 				return fmt.Errorf("--config %s: %s has a value that is neither text, a number nor true or false", options.configFile, name)
 			}
 			if err := flags.Set(name, fmt.Sprint(each)); err != nil {
-				return fmt.Errorf("--config %s: %s: %w", options.configFile, name, err)
+				return fmt.Errorf("--config %s: %s", options.configFile, valueProblem(name, fmt.Sprint(each), flag.Value.Type()))
 			}
 		}
 	}
@@ -213,9 +209,12 @@ func valuesOf(flag *pflag.Flag) []string {
 }
 
 func (options *options) selectTraits() error {
+	if !slices.Contains(suite.Profiles, suite.Profile(options.profile)) {
+		return fmt.Errorf("--profile: there is no profile %q; the profiles are article, core and full", options.profile)
+	}
 	selected, err := suite.Select(suites.Traits(), suite.Profile(options.profile), options.traits)
 	if err != nil {
-		return err
+		return fmt.Errorf("--trait: %w", err)
 	}
 	for _, pattern := range options.skippedTraits {
 		before := len(selected)
@@ -226,7 +225,7 @@ func (options *options) selectTraits() error {
 			return matches
 		})
 		if malformed != nil {
-			return fmt.Errorf("--skip-trait %q: %w", pattern, path.ErrBadPattern)
+			return fmt.Errorf("--skip-trait: %q is no pattern, such as 'signals/*'", pattern)
 		}
 		if len(selected) == before {
 			return fmt.Errorf("--skip-trait: no selected trait matches %q; sharedpid list shows the traits", pattern)

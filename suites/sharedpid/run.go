@@ -36,7 +36,7 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 		Example: `  sharedpid run --profile core
   sharedpid run --kubeconfig FILE --context NAME --trait 'signals/*'
   sharedpid run --runtime runc --runtime crun --known-deviations fixtures/runtimes/deviations.yaml`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := options.resolve(command); err != nil {
 				return err

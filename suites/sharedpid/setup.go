@@ -17,7 +17,7 @@ the node image: kind's own where a registry answers, otherwise one that is built
 which takes about 15 minutes on 2 cores the first time.
 
 Exit codes: 0 all is there, 2 bad input or something could not be provided, 3 interrupted.`,
-		Args: cobra.NoArgs,
+		Args: takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := options.cluster.Validate(); err != nil {
 				return err
@@ -36,7 +36,7 @@ func cleanCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "clean",
 		Short: "Delete the clusters and files that earlier runs left on this machine, and nothing else",
-		Args:  cobra.NoArgs,
+		Args:  takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			return provision.Clean(command.Context(), name, progress.NewPrinter(command.ErrOrStderr()))
 		},
