@@ -41,6 +41,7 @@ type Difference struct {
 type RunName struct {
 	ID, Start string
 	Verdict   string // with what a reader has to know beside it, as Run.VerdictText has it
+	Problem   string // what is wrong with the run as a whole, empty when nothing is
 }
 
 // FactChange is one property with its value in each run, empty where a run does not have it.
@@ -51,15 +52,18 @@ type VerdictChange struct {
 	Trait, Target string
 	Direction     Direction
 	Old, New      reports.Verdict // empty where a run did not plan it
+	Undecided     bool            // the old run had decided it, and the new one has not
 	Kind          reports.Kind    // of an inconclusive verdict that Reason is about
 	Reason        string          // of the new verdict, or of the old one where there is no new one
 }
 
 // Compare says what changed from one run to another, trait by target. Targets are matched by their ids; then, since nodes are
 // renamed, by their RuntimeClasses where each run has one target left with that class; then the last ones, where
-// each run has one left. Runs that share no trait on a target are a reports.InputError: a gate that compares nothing is none.
+// each run has one left. A run that ended before it knew its targets had all of the other's before it. Runs that share no
+// trait on a target are a reports.InputError: a gate that compares nothing is none.
 func Compare(old, new reports.Run) (Difference, error) {
 	old, new = old.Complete(), new.Complete()
+	old.Plan, new.Plan = planOver(old, new.Targets), planOver(new, old.Targets)
 	difference := Difference{Old: nameRun(old), New: nameRun(new)}
 	matched := matchTargets(old, new)
 	difference.Facts = compareFacts(old, new, matched)
@@ -85,13 +89,15 @@ func Compare(old, new reports.Run) (Difference, error) {
 		}
 		if found {
 			change.Old, change.Direction = was.Verdict, direction(was.Verdict, now.Verdict)
+			change.Undecided = decided(was.Verdict) && !decided(now.Verdict)
 		}
 		difference.Changes = append(difference.Changes, change)
 	}
 	for planned, was := range before {
 		if _, found := after[planned]; !found {
 			difference.Changes = append(difference.Changes, VerdictChange{
-				Trait: planned.Trait, Target: planned.Target, Direction: Removed, Old: was.Verdict, Kind: was.Kind, Reason: was.CauseAndReason(),
+				Trait: planned.Trait, Target: planned.Target, Direction: Removed, Old: was.Verdict, Undecided: decided(was.Verdict),
+				Kind: was.Kind, Reason: was.CauseAndReason(),
 			})
 		}
 	}
@@ -109,6 +115,18 @@ func Compare(old, new reports.Run) (Difference, error) {
 // Worse tells whether anything got worse, which is what a gate fails on.
 func (difference Difference) Worse() bool { return difference.Count(Worse) > 0 }
 
+// Undecided is how many traits on targets the old run had decided and the new one has not, besides those that are worse: a gate
+// cannot tell of them that they did not get worse.
+func (difference Difference) Undecided() int {
+	count := 0
+	for _, change := range difference.Changes {
+		if change.Undecided && change.Direction != Worse {
+			count++
+		}
+	}
+	return count
+}
+
 // Count returns how many changes have a direction.
 func (difference Difference) Count(direction Direction) int {
 	count := 0
@@ -121,7 +139,7 @@ func (difference Difference) Count(direction Direction) int {
 }
 
 func nameRun(run reports.Run) RunName {
-	return RunName{ID: legible.Line(run.ID), Start: legible.Timestamp(run.Start), Verdict: run.VerdictText()}
+	return RunName{ID: legible.Line(run.ID), Start: legible.Timestamp(run.Start), Verdict: run.VerdictText(), Problem: run.Problem()}
 }
 
 // keepWorst keeps, of several outcomes of one trait on one target, the one that needs attention most.
@@ -148,6 +166,23 @@ func direction(old, new reports.Verdict) Direction {
 	default:
 		return Better
 	}
+}
+
+// decided tells whether a verdict is one that was observed.
+func decided(verdict reports.Verdict) bool { return standing[verdict] != standing[reports.NotRun] }
+
+// planOver is the plan of a run. One that ended before it knew its targets planned its traits for each of these.
+func planOver(run reports.Run, targets []reports.Target) []reports.Planned {
+	if len(run.Targets)+len(run.Results) > 0 || len(targets) == 0 {
+		return run.Plan
+	}
+	var plan []reports.Planned
+	for _, target := range targets {
+		for _, planned := range run.Plan {
+			plan = append(plan, reports.Planned{Trait: planned.Trait, Target: target.ID})
+		}
+	}
+	return plan
 }
 
 // matchTargets returns the new run's name for each of the old run's targets that it has.

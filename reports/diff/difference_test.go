@@ -132,6 +132,42 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestWhatIsMissingIsNoPass: a gate must notice whatever the old run had decided and the new one has not.
+func TestWhatIsMissingIsNoPass(t *testing.T) {
+	good, bad := sample.Of(reports.Conformant, "x", "y"), sample.Of(reports.Nonconformant, "x", "y")
+	inconclusive := sample.Of(reports.Inconclusive, "x", "y")
+	failed := reports.Run{SetupError: "no cluster", Plan: []reports.Planned{{Trait: "a/b", Target: "node"}}}
+	fewer := sample.Of(reports.Conformant, "x")
+	two := sample.Of(reports.Conformant, "x")
+	two.Plan = append(two.Plan, reports.Planned{Trait: "c/d", Target: "x"})
+	two.Results = append(two.Results, reports.Result{Trait: "c/d", Target: "x", Verdict: reports.Nonconformant})
+	for name, test := range map[string]struct {
+		old, new         reports.Run
+		worse, undecided int
+	}{
+		"set-up failed after conformant":         {good, failed, 2, 0},
+		"set-up failed after nonconformant":      {bad, failed, 0, 2},
+		"set-up failed after one that failed":    {failed, failed, 0, 0},
+		"a run after a set-up that failed":       {failed, good, 0, 0},
+		"fewer targets":                          {good, fewer, 0, 1},
+		"more targets":                           {fewer, good, 0, 0},
+		"fewer traits":                           {two, fewer, 0, 1},
+		"more traits":                            {fewer, two, 0, 0},
+		"inconclusive after nonconformant":       {bad, inconclusive, 0, 2},
+		"fewer targets that were never decided":  {inconclusive, sample.Of(reports.Inconclusive, "x"), 0, 0},
+		"conformant after nonconformant: better": {bad, good, 0, 0},
+	} {
+		difference, err := Compare(test.old, test.new)
+		if err != nil || difference.Count(Worse) != test.worse || difference.Undecided() != test.undecided {
+			t.Errorf("%s: %d worse and %d undecided, want %d and %d, %v:\n%s", name, difference.Count(Worse), difference.Undecided(),
+				test.worse, test.undecided, err, difference.Text())
+		}
+		if problem := test.new.SetupError; problem != "" && !strings.Contains(difference.Markdown(), problem) {
+			t.Errorf("%s: the page does not say %q", name, problem)
+		}
+	}
+}
+
 func TestNothingDiffersFromItself(t *testing.T) {
 	difference, err := Compare(sample.Rich(3), sample.Rich(3))
 	if err != nil || len(difference.Changes)+len(difference.Facts) != 0 || difference.Same != 30 {

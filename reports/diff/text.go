@@ -23,6 +23,9 @@ var directionSymbols = map[Direction]string{Worse: "❌", Changed: "🔁", Remov
 func (difference Difference) Text() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "from run %s to run %s\n", difference.Old, difference.New)
+	for _, problem := range difference.problems() {
+		fmt.Fprintf(&text, "  %s\n", problem)
+	}
 	for _, fact := range difference.Facts {
 		fmt.Fprintf(&text, "  %s: %s -> %s\n", fact.Name, cmp.Or(fact.Old, "none"), cmp.Or(fact.New, "none"))
 	}
@@ -50,9 +53,14 @@ func (difference Difference) Markdown() string {
 	title := "nothing got worse"
 	if worse := difference.Count(Worse); worse > 0 {
 		title = fmt.Sprintf("%d got worse", worse)
+	} else if undecided := difference.Undecided(); undecided > 0 {
+		title = fmt.Sprintf("%d are no longer decided", undecided)
 	}
 	fmt.Fprintf(&page, "# Shared process namespace: %s\n\nFrom run %s to run %s: %s.\n", title,
 		markup.Text(difference.Old.String()), markup.Text(difference.New.String()), difference.counts())
+	for _, problem := range difference.problems() {
+		fmt.Fprintf(&page, "\n**%s**\n", markup.Text(problem))
+	}
 	if len(difference.Facts) > 0 {
 		page.WriteString("\n| What differs | Old | New |\n|---|---|---|\n")
 		for i, fact := range difference.Facts {
@@ -102,6 +110,20 @@ func (change VerdictChange) verdicts(to string) string {
 	return string(change.Old) + to + text(change.New)
 }
 
+// problems say what is wrong with the runs as wholes.
+func (difference Difference) problems() []string {
+	var problems []string
+	for _, run := range []struct {
+		which string
+		name  RunName
+	}{{"old", difference.Old}, {"new", difference.New}} {
+		if run.name.Problem != "" {
+			problems = append(problems, fmt.Sprintf("of the %s run: %s", run.which, run.name.Problem))
+		}
+	}
+	return problems
+}
+
 // counts says how many changes there are of each kind, the worst always.
 func (difference Difference) counts() string {
 	parts := []string{fmt.Sprintf("%d %s", difference.Count(Worse), Worse)}
@@ -110,5 +132,9 @@ func (difference Difference) counts() string {
 			parts = append(parts, fmt.Sprintf("%d %s", count, direction))
 		}
 	}
-	return strings.Join(append(parts, fmt.Sprintf("%d the same", difference.Same)), ", ")
+	parts = append(parts, fmt.Sprintf("%d the same", difference.Same))
+	if undecided := difference.Undecided(); undecided > 0 {
+		parts = append(parts, fmt.Sprintf("of all these %d that the old run had decided and the new one has not", undecided))
+	}
+	return strings.Join(parts, ", ")
 }

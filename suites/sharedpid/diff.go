@@ -16,7 +16,11 @@ func diffCommand() *cobra.Command {
 		Long: `Says what got worse, better or otherwise different between two runs, trait by target, and which versions changed. A run
 is given by its report directory or its run.json.
 
-Exit codes: 0 nothing got worse, 1 something did, 2 there is nothing to compare.`,
+What held and is no longer decided got worse. Whatever else the old run had decided must be decided by the new one too: a new run
+of fewer traits, on fewer targets or that ended early ends with 3.
+
+Exit codes: 0 nothing got worse, 1 something did, 2 there is nothing to compare, 3 nothing got worse, but not all that was
+decided is decided again.`,
 		Args: takes("OLD", "NEW"),
 		RunE: func(command *cobra.Command, paths []string) error {
 			runs, err := readRuns(paths)
@@ -34,8 +38,11 @@ Exit codes: 0 nothing got worse, 1 something did, 2 there is nothing to compare.
 			if _, err := fmt.Fprint(command.OutOrStdout(), text); err != nil {
 				return err
 			}
-			if difference.Worse() {
+			switch {
+			case difference.Worse():
 				return exit(1)
+			case difference.Undecided() > 0:
+				return exit(exitUndecided)
 			}
 			return nil
 		},
