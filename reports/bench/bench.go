@@ -36,15 +36,31 @@ type Disagreement struct {
 	Verdicts []reports.Verdict // in the order of the runs
 }
 
-// Compare compares runs. No run is a reports.InputError.
+// Compare compares runs. No run, and runs that were asked for something else than the first, are a reports.InputError: their times and
+// verdicts are not of one thing.
 func Compare(runs ...reports.Run) (Statistics, error) {
 	if len(runs) == 0 {
 		return Statistics{}, reports.NewInputError("there is no run to compare: name at least one %s", reports.RunFile)
 	}
 	first := runs[0].Complete()
+	for _, run := range runs[1:] {
+		if asked(run) != asked(first) {
+			return Statistics{}, reports.NewInputError(
+				"the runs were asked for different things: %s (run %s), and %s (run %s); compare runs of one profile", asked(first), legible.Line(first.ID), asked(run), legible.Line(run.ID))
+		}
+	}
 	return Statistics{
 		Runs: len(runs), Measures: spread(runs), Differing: disagreements(runs), Verdict: first.Verdict, Reason: first.Reason,
 	}, nil
+}
+
+// asked says what a run was asked for.
+func asked(run reports.Run) string {
+	words := "profile " + legible.Line(run.Profile)
+	if narrowed := run.NarrowedText(); narrowed != "" {
+		words += " narrowed by " + narrowed
+	}
+	return words
 }
 
 // Write writes the statistics as a table, and what the runs do not agree on. Its error is that of the writer.

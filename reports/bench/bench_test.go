@@ -64,3 +64,18 @@ func TestNoRunsCannotBeCompared(t *testing.T) {
 		t.Errorf("%v, want an InputError", err)
 	}
 }
+
+func TestRunsOfDifferentProfilesAreNotMixed(t *testing.T) {
+	core, full, narrowed := run(1, reports.Conformant), run(2, reports.Conformant), run(1, reports.Conformant)
+	core.Profile, core.ID, full.Profile, full.ID = "core", "one", "full", "two"
+	narrowed.Profile, narrowed.Narrowed = "core", []string{"--trait=signals/*"}
+	for want, other := range map[string]reports.Run{
+		"profile core (run one), and profile full (run two)":                     full,
+		"profile core (run one), and profile core narrowed by --trait=signals/*": narrowed,
+	} {
+		_, err := Compare(core, core, other)
+		if input := (*reports.InputError)(nil); !errors.As(err, &input) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want an InputError with %q", err, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -387,4 +388,60 @@ func FuzzHTML(f *testing.F) {
 			t.Error("the page is not as the template has it")
 		}
 	})
+}
+
+// TestScrollersAreNotNested: in a scroller within a scroller the reader has two bars, and moves the wrong one.
+func TestScrollersAreNotNested(t *testing.T) {
+	scrolls := regexp.MustCompile(`(?m)^ *([^{}\n]+) \{[^}]*overflow(?:-x|-y)?: auto`)
+	var selectors []string
+	for _, rule := range scrolls.FindAllStringSubmatch(style, -1) {
+		selectors = append(selectors, strings.Split(rule[1], ", ")...)
+	}
+	if !slices.Contains(selectors, "pre") || !slices.Contains(selectors, ".scroll") {
+		t.Fatalf("scrollers are %q", selectors)
+	}
+	for _, run := range []reports.Run{sample.Rich(3), sample.Partial()} {
+		content, err := Render(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := html.Parse(bytes.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var walk func(element *html.Node, outer string)
+		walk = func(element *html.Node, outer string) {
+			if name := scroller(element, selectors); name != "" {
+				if outer != "" {
+					t.Errorf("%s scrolls within %s", name, outer)
+				}
+				outer = name
+			}
+			for child := range element.ChildNodes() {
+				walk(child, outer)
+			}
+		}
+		walk(page, "")
+	}
+}
+
+// scroller is the selector of a scroller that an element matches, empty when it is none. Selectors are an element or a class.
+func scroller(element *html.Node, selectors []string) string {
+	if element.Type != html.ElementNode {
+		return ""
+	}
+	names := []string{element.Data}
+	for _, attribute := range element.Attr {
+		if attribute.Key == "class" {
+			for _, class := range strings.Fields(attribute.Val) {
+				names = append(names, "."+class)
+			}
+		}
+	}
+	for _, name := range names {
+		if slices.Contains(selectors, name) {
+			return name
+		}
+	}
+	return ""
 }

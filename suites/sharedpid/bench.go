@@ -13,7 +13,8 @@ func benchCommand() *cobra.Command {
 		Long: `Says how long the phases of several runs took, what they cost, and whether they agree on every verdict. A run is given by
 its report directory or its run.json.
 
-Exit codes: 0 they agree, 1 they do not, 2 there is nothing to compare.`,
+Exit codes: 0 they agree, 1 they do not, 2 there is nothing to compare, or the runs were asked for
+different things.`,
 		Args: takes("RUN", "..."),
 		RunE: func(command *cobra.Command, paths []string) error {
 			runs, err := readRuns(paths)
