@@ -114,16 +114,18 @@ var filesystemTraits = []suite.Trait{
 		Sources:    []string{rootPage},
 		Fixtures:   []suite.Fixture{articleFixture, articleUnsharedFixture},
 		Causes: []suite.Cause{
+			blindControl,
 			sharesUnasked,
-			{
-				Words:    "is not visible",
-				Cause:    "the containers do not share a process namespace",
-				NextStep: "look at namespace/one-namespace, which shows the namespaces of both containers",
-			},
+			notVisible,
 			{
 				Words:    "own as well",
 				Cause:    "the containers share a mount namespace",
 				NextStep: "compare /proc/self/ns/mnt of both containers",
+			},
+			{
+				Words:    "not the same as",
+				Cause:    "/proc/PID/root leads elsewhere than to the container's root directory",
+				NextStep: "compare ls -li of the file through /proc/PID/root with the one in the container itself",
 			},
 			{
 				Cause:    "a security module, hidepid or a seccomp profile narrows what the ptrace access check permits",
@@ -175,11 +177,7 @@ var filesystemTraits = []suite.Trait{
 		},
 		Fixtures: []suite.Fixture{fileModesFixture},
 		Causes: []suite.Cause{
-			{
-				Words:    "is not visible",
-				Cause:    "the containers do not share a process namespace",
-				NextStep: "look at namespace/one-namespace, which shows the namespaces of both containers",
-			},
+			notVisible,
 			{
 				Words:    "must be denied",
 				Cause:    "the visitor runs as another user than its securityContext says, or with capabilities that pass over modes",

@@ -45,10 +45,21 @@ var initTraits = []suite.Trait{
 			},
 			{
 				Control:  true,
+				Words:    "must be process 1",
+				Cause:    "the control's container starts something else than systemd, or the runtime puts a process before it",
+				NextStep: "look at /proc/1/cmdline of the control; with --image, check that the image starts what the suite's own does",
+			},
+			{
+				Control:  true,
 				Cause:    "systemd cannot boot in a container here at all, so that its refusal proves nothing",
 				NextStep: "look at systemd's words in the control, and at the cgroups of the container",
 			},
 			{Words: "sibling", Cause: "the runtime ends siblings with the container that failed", NextStep: "look at the events of the Pod"},
+			{
+				Words:    "must be restarted",
+				Cause:    "the kubelet did not start the container again in time",
+				NextStep: "look at the events of the Pod in the diagnosis; --limit settling=5m waits longer",
+			},
 			{
 				Cause:    "a version of systemd that refuses in other words or with another exit code",
 				NextStep: "compare its words with the list in suites/inits.go",

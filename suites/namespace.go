@@ -43,7 +43,25 @@ var namespaceTraits = []suite.Trait{
 		Article:    "The pause process runs as uid 65535 since pause 3.5, no longer as root.",
 		Sources:    []string{taskPage, kep, pidPage},
 		Fixtures:   []suite.Fixture{articleFixture, articleUnsharedFixture},
-		Causes:     notShared,
+		Causes: []suite.Cause{
+			sharesUnasked,
+			{
+				Words:    "which is not in the Pod's cgroup",
+				Cause:    "the containers are in the node's process namespace, or in another Pod's",
+				NextStep: "compare readlink /proc/self/ns/pid of the container with that of the node's process 1",
+			},
+			{
+				Words:    "another pid namespace",
+				Cause:    "/proc of the container shows another process namespace than the one that the container is in",
+				NextStep: "look at the mounts of type proc in the containers' config.json on the node, and at /proc/self/mounts of the container",
+			},
+			{
+				Words:    "of container",
+				Cause:    "the runtime makes one container's start process the first of the shared namespace, and not the sandbox's",
+				NextStep: "look at the pid namespace in the config.json of the sandbox and of the containers on the node: all must name one",
+			},
+			ownNamespaces,
+		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			for _, container := range startProcesses {
 				shared, err := session.Processes(ctx, articleFixture, container.Container, "processes seen from "+container.Container)
@@ -78,7 +96,7 @@ var namespaceTraits = []suite.Trait{
 		Profile:   suite.Core,
 		Sources:   []string{kep, criSource, pidPage},
 		Needs:     []suite.Need{articleNamespaces, articleUnsharedNamespaces},
-		Causes:    notShared,
+		Causes:    []suite.Cause{sharesUnasked, ownNamespaces},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			shared, err := articleNamespaces.Of(ctx, session)
 			if err != nil {
@@ -191,7 +209,7 @@ var namespaceTraits = []suite.Trait{
 		Fixtures: []suite.Fixture{articleUnsharedFixture, articleFixture},
 		Needs:    []suite.Need{turnedOffProcesses},
 		Causes: []suite.Cause{
-			{Control: true, Cause: notShared[1].Cause, NextStep: notShared[1].NextStep},
+			{Control: true, Cause: ownNamespaces.Cause, NextStep: ownNamespaces.NextStep},
 			{Words: "must be unset", Cause: "an admission plugin sets the field", NextStep: "look at the cluster's mutating webhooks and policies"},
 			{
 				Cause:    "the runtime shares the namespace of Pods that do not ask for it",

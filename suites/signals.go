@@ -212,19 +212,26 @@ var signalTraits = []suite.Trait{
 		Fixtures: []suite.Fixture{reloadFixture, articleUnsharedFixture},
 		Destroys: []suite.Fixture{reloadFixture},
 		Causes: []suite.Cause{
+			blindControl,
 			sharesUnasked,
-			{
-				Words:    "is not visible",
-				Cause:    "the containers do not share a process namespace",
-				NextStep: "look at namespace/one-namespace, which shows the namespaces of both containers",
-			},
+			notVisible,
 			{
 				Words:    "was refused",
 				Cause:    "a seccomp profile or a security module refuses signals between containers, or CAP_KILL is missing",
 				NextStep: "look at Seccomp and CapEff in /proc/self/status and at /proc/self/attr/current of the shell",
 			},
 			{
-				Cause:    "nginx was restarted instead of reloaded, or did not go on serving",
+				Words:    "must keep its pid",
+				Cause:    "SIGHUP ended nginx, and its container was restarted",
+				NextStep: "look at the events and at nginx's log in the diagnosis: who ended it, and with which exit code",
+			},
+			{
+				Words:    "must go on serving",
+				Cause:    "nginx replaced its workers, and the new ones do not answer",
+				NextStep: "look at nginx's log in the diagnosis, and whether 127.0.0.1:80 of the Pod is filtered",
+			},
+			{
+				Cause:    "nginx took the signal and did not reload",
 				NextStep: "look at the logs of nginx in the diagnosis",
 			},
 		},

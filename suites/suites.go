@@ -39,17 +39,30 @@ const (
 	pauseSource   = "https://github.com/kubernetes/kubernetes/blob/v1.37.2/build/pause/linux/pause.c"
 )
 
-// Causes of a control that fails: whichever trait it is, the cluster shares what was not asked for.
+// sharesUnasked is the cause of a control that fails, whichever trait it is: the cluster shares what was not asked for.
 var sharesUnasked = suite.Cause{
 	Control: true, Cause: "Pods that do not ask for it share a namespace all the same",
 	NextStep: "look at the namespace option that the kubelet sends, and at the runtime's handling of mode CONTAINER",
 }
 
-// notShared is the cause of traits that need the namespace to be shared at all.
-var notShared = []suite.Cause{sharesUnasked, {
+// blindControl is the cause of controls whose container does not show what runs in it.
+var blindControl = suite.Cause{
+	Control: true, Words: "must see it", Cause: "the control's container does not show its own start process",
+	NextStep: "look at the control's evidence below; with --image, check that the image starts what the suite's own does",
+}
+
+// notVisible is the cause of a process that is not seen from a sibling.
+var notVisible = suite.Cause{
+	Words: "is not visible", Cause: "the containers do not share a process namespace, or /proc is mounted with hidepid",
+	NextStep: "in a Pod of two containers with shareProcessNamespace: true, readlink /proc/self/ns/pid must print the same in both, and " +
+		"/proc/self/mounts must have no hidepid",
+}
+
+// ownNamespaces is the cause of containers that do not share although they are asked to.
+var ownNamespaces = suite.Cause{
 	Cause:    "the runtime gives each container a namespace of its own although the CRI asks for mode POD, or admission unsets the field",
 	NextStep: "look at .spec.shareProcessNamespace of the Pod, then at the pid namespace in the containers' config.json on the node",
-}}
+}
 
 // manifest returns how a fixture reads its objects.
 func manifest(file string) func() ([]runtime.Object, error) {

@@ -25,7 +25,7 @@ var visibilityTraits = []suite.Trait{
 		Profile:   suite.Core,
 		Sources:   []string{taskPage, pidPage},
 		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
-		Causes:    notShared,
+		Causes:    []suite.Cause{blindControl, sharesUnasked, ownNamespaces},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			fromNginx, err := session.Processes(ctx, articleFixture, "nginx", "processes seen from nginx")
 			if err != nil {
@@ -52,7 +52,8 @@ var visibilityTraits = []suite.Trait{
 		Sources:   []string{criSource, taskPage},
 		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
 		Causes: []suite.Cause{
-			{Control: true, Cause: notShared[0].Cause, NextStep: notShared[0].NextStep},
+			blindControl,
+			sharesUnasked,
 			{
 				Cause:    "the runtime starts exec in a process namespace other than the container's",
 				NextStep: "compare /proc/self/ns/pid of an exec with that of the container's start process",
@@ -80,7 +81,21 @@ var visibilityTraits = []suite.Trait{
 		Article:    "Worker pids and their number depend on the node: only the sets of processes are compared.",
 		Sources:    []string{taskPage},
 		Fixtures:   []suite.Fixture{articleFixture, articleUnsharedFixture},
-		Causes:     notShared,
+		Causes: []suite.Cause{
+			blindControl,
+			sharesUnasked,
+			{
+				Words:    "two nginx workers",
+				Cause:    "the master is seen and its workers, of another user, are not: /proc is mounted with hidepid, or nginx has ended them",
+				NextStep: "look at /proc/self/mounts of the shell and at nginx's log in the diagnosis",
+			},
+			{
+				Words:    "is not the master's child",
+				Cause:    "the runtime's kernel tells another parent from a sibling than from the container itself",
+				NextStep: "compare PPid in /proc/PID/status as the shell and as nginx read it",
+			},
+			ownNamespaces,
+		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			shared, err := session.Await(ctx, articleFixture, "shell", "processes seen from the shell", master, shell)
 			if err != nil {
@@ -104,6 +119,7 @@ var visibilityTraits = []suite.Trait{
 		Sources:    []string{"https://man7.org/linux/man-pages/man5/proc_pid_cmdline.5.html"},
 		Fixtures:   []suite.Fixture{siblingsFixture, siblingsUnsharedFixture},
 		Causes: []suite.Cause{
+			blindControl,
 			sharesUnasked,
 			{
 				Cause:    "the containers do not share a process namespace, or /proc is mounted with hidepid",
@@ -142,11 +158,13 @@ var visibilityTraits = []suite.Trait{
 		},
 		Fixtures: []suite.Fixture{siblingsFixture, siblingsUnsharedFixture},
 		Causes: []suite.Cause{
+			blindControl,
 			sharesUnasked,
+			notVisible,
 			{
-				Words:    "is not visible",
-				Cause:    "the containers do not share a process namespace",
-				NextStep: "look at namespace/one-namespace, which shows the namespaces of both containers",
+				Words:    `errno ""`,
+				Cause:    "the environment was read and does not have what the Pod sets: the runtime passes on another one",
+				NextStep: "compare it with what kubectl exec of env in the container itself prints, and with process.env in its config.json",
 			},
 			{
 				Cause: "a security module, hidepid or a seccomp profile narrows what the ptrace access check permits, or the tracer lacks " +
@@ -190,11 +208,12 @@ var visibilityTraits = []suite.Trait{
 		Sources:  []string{criSource, ptraceSource, "https://github.com/containerd/containerd/issues/12886"},
 		Fixtures: []suite.Fixture{startLooksFixture, startLooksUnsharedFixture},
 		Causes: []suite.Cause{
+			blindControl,
 			sharesUnasked,
 			{
 				Words:    "is not visible",
-				Cause:    notShared[1].Cause,
-				NextStep: notShared[1].NextStep,
+				Cause:    ownNamespaces.Cause,
+				NextStep: ownNamespaces.NextStep,
 			},
 			{
 				Cause:    "the runtime starts exec with other credentials, or in other namespaces, than the container's start process",

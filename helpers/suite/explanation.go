@@ -35,7 +35,8 @@ var explanations = []Cause{
 	},
 	{Words: "PodSecurity", Cause: "Pod Security admission refused the Pod",
 		NextStep: "allow the level privileged for namespaces with the label app.kubernetes.io/managed-by=sharedpid"},
-	{Words: "exceeded quota", Cause: "a quota refused the Pod", NextStep: "raise the quota, or exempt the run's namespaces"},
+	{Words: "exceeded quota", Cause: "a quota refused the Pod",
+		NextStep: "raise the quota that the reason names, or exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid"},
 	{Words: "must specify limits", Cause: "a quota asks for limits that the Pods do not have",
 		NextStep: "exempt the run's namespaces from the quota, or give them a LimitRange with defaults"},
 	{Words: "LimitRange", Cause: "a LimitRange refused the Pod", NextStep: limitStep},
@@ -46,66 +47,73 @@ var explanations = []Cause{
 	{Words: "denied the request", Cause: "an admission webhook of the cluster refused the Pod",
 		NextStep: "exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid from the webhook's policy"},
 	{
-		Words:    "forbidden",
-		Cause:    "admission or RBAC refused a request",
-		NextStep: "run with rights to create namespaces, Pods and to exec into them",
+		Words: "forbidden",
+		Cause: "admission or RBAC refused a request",
+		NextStep: "grant the run's user the verb on the resource that the reason names, the README lists all; " +
+			"where a policy speaks, exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid",
 	},
 	{Words: "is not ready", Cause: "the node was lost while it was looked at",
 		NextStep: "look at the node's kubelet and conditions with kubectl describe node, then run again"},
 	{Words: "was lost before the trait began", Cause: "the node was lost while it was looked at",
 		NextStep: "look at the node and at its kubelet, then run again"},
-	{Words: "Unschedulable", Cause: "no node had room for the Pod", NextStep: "free resources, or look at the node's taints"},
+	{Words: "Unschedulable", Cause: "no node had room for the Pod",
+		NextStep: "kubectl describe node shows what is requested of it and its taints: free room, or name the node with --node"},
 	{Words: "exec runs under another label",
 		Cause:    "the node's security module gives exec another label than the container (containerd#12886)",
 		NextStep: "update the runtime, or its profile; what the container's own processes may do is seen from a start process alone"},
-	{Words: "connection refused", Cause: "the API server does not answer", NextStep: "look at the cluster's control plane"},
+	{Words: "connection refused", Cause: "the API server does not answer",
+		NextStep: "kubectl get --raw '/readyz?verbose' shows what of the control plane is not well; run again when it is"},
 }
 
 // kindExplanations are what is said of a kind of which no words are known.
 var kindExplanations = map[reports.Kind]Cause{
 	reports.Control: {
-		Cause:    "the control did not show the opposite, so that the look at the Pod that shares proves nothing",
-		NextStep: "look at the control's evidence below",
+		Cause: "the control did not show the opposite, so that the look at the Pod that shares proves nothing",
+		NextStep: "compare the control's evidence below with the trait's; where both Pods share, look for a policy, a webhook or a " +
+			"runtime setting that shares without being asked",
 	},
 	reports.Precondition: {
-		Cause:    "what the trait looks at was not there",
-		NextStep: "look at the evidence below; with --image, check that the program does what that of the suite's own image does",
+		Cause: "what the trait looks at was not there",
+		NextStep: "the reason names what is missing, and the evidence below shows what was there instead; with --image, check that the program " +
+			"does what that of the suite's own image does; otherwise run again, and report it when it stays",
 	},
 	reports.Ambiguous: {
 		Cause:    "processes of other Pods are visible, among which the Pod's own cannot be told",
-		NextStep: "look at namespace/not-the-node and namespace/pods-apart",
+		NextStep: "run --profile core: namespace/not-the-node and namespace/pods-apart say whose processes they are",
 	},
 	reports.Changed: {
 		Cause:    "an admission plugin, a webhook or a policy of the cluster changes the suite's Pods",
-		NextStep: "exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid; admission/kept-as-sent says what is changed",
+		NextStep: "the reason names what is changed: exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid from it",
 	},
 	reports.NotStarted: {
 		Cause:    "a Pod of the trait could not start",
-		NextStep: "look at the diagnosis below",
+		NextStep: "the diagnosis below has the Pod's events and the states of its containers: they name the image, mount or handler that fails",
 	},
 	reports.Refused: {
-		Cause:    "admission or RBAC refused a request",
-		NextStep: "look at the refusal's own words",
+		Cause: "admission or RBAC refused a request",
+		NextStep: "the reason has the words of what refused it: grant that right, or exempt namespaces with the label " +
+			"app.kubernetes.io/managed-by=sharedpid",
 	},
 	reports.Lost: {
 		Cause:    "an answer of the cluster was lost",
-		NextStep: "look at the cluster's control plane and at the node, then run again",
+		NextStep: "kubectl get nodes and kubectl get --raw '/readyz?verbose' show whether the node and the API are well; run again when they are",
 	},
 	reports.OutOfTime: {
 		Cause:    "the cluster did not answer, or the Pod did not start, in time",
 		NextStep: slowStep,
 	},
 	reports.Killed: {
-		Cause:    "the look was ended by SIGKILL",
-		NextStep: "look at the diagnosis below: memory, or a runtime that kills too much",
+		Cause: "the look was ended by SIGKILL",
+		NextStep: "the diagnosis below shows whether the container was OOMKilled: then give the node or the Pods more memory; " +
+			"otherwise the node's kernel log and its runtime's log say who sent the signal",
 	},
 	reports.Interrupted: {
 		Cause:    "the run was interrupted",
-		NextStep: "run again",
+		NextStep: "run again, and let it end",
 	},
 	reports.Defect: {
 		Cause:    "a defect of the suite",
-		NextStep: "report it with the stack in run.json",
+		NextStep: "report it to the suite's authors with run.json, which has the stack of the check and what it looked at",
 	},
 }
 
@@ -115,7 +123,8 @@ var setUpSteps = []Cause{
 	{Words: "has the taint", NextStep: "name the node with --node, which tolerates its taints"},
 	{Words: "is not ready", NextStep: "kubectl describe node shows why"},
 	{Words: "has no node", NextStep: "kubectl get nodes shows what there is; --limit nodes=DURATION waits longer"},
-	{Words: "forbidden", NextStep: "give the kubeconfig's user the rights that the README lists; kubectl auth can-i --list shows those that it has"},
+	{Words: "forbidden",
+		NextStep: "give the kubeconfig's user the rights that the README lists; kubectl auth can-i --list shows those that it has"},
 	{Words: "Unauthorized", NextStep: "log in to the cluster again: the kubeconfig's token or certificate is not accepted"},
 	{Words: "does not answer", NextStep: "check that the cluster runs and that the kubeconfig is its own"},
 	{Words: "not within", NextStep: slowStep},
@@ -134,9 +143,9 @@ func explainSetUp(err error) error {
 	return err
 }
 
-// explain returns the probable cause and the next step of an outcome, empty when nothing is known of it. What was seen of
+// Explain returns the probable cause and the next step of an outcome, empty when nothing is known of it. What was seen of
 // a Pod is the trait's own matter, as is its control; what kept it from being seen is everybody's.
-func explain(trait Trait, outcome Outcome) (cause, nextStep string) {
+func (trait Trait) Explain(outcome Outcome) (cause, nextStep string) {
 	var known []Cause
 	switch outcome.Verdict {
 	case reports.Nonconformant:

@@ -39,16 +39,16 @@ func TestExplain(t *testing.T) {
 			kindExplanations[reports.Precondition].Cause},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if cause, _ := explain(trait, test.outcome); cause != test.want {
+			if cause, _ := trait.Explain(test.outcome); cause != test.want {
 				t.Errorf("cause is %q, want %q", cause, test.want)
 			}
 		})
 	}
-	if _, next := explain(trait, Outcome{Verdict: reports.Nonconformant, Reason: "no pause"}); next != "look at the sandbox" {
+	if _, next := trait.Explain(Outcome{Verdict: reports.Nonconformant, Reason: "no pause"}); next != "look at the sandbox" {
 		t.Errorf("the next step is %q", next)
 	}
 	for _, kind := range kinds {
-		if cause, next := explain(Trait{}, Outcome{Verdict: reports.Inconclusive, Kind: kind, Reason: "?"}); cause == "" || next == "" {
+		if cause, next := (Trait{}).Explain(Outcome{Verdict: reports.Inconclusive, Kind: kind, Reason: "?"}); cause == "" || next == "" {
 			t.Errorf("nothing is said of kind %s", kind)
 		}
 	}

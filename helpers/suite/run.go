@@ -362,7 +362,7 @@ func (run *run) add(result reports.Result, looks []reports.Look) {
 // apply gives a result its outcome, with what probably lies behind it.
 func apply(result *reports.Result, outcome Outcome, trait Trait) {
 	result.Verdict, result.Kind, result.Reason, result.Stack = outcome.Verdict, outcome.Kind, outcome.Reason, outcome.Stack
-	result.Cause, result.NextStep = explain(trait, outcome)
+	result.Cause, result.NextStep = trait.Explain(outcome)
 }
 
 // besideList says how a result stands beside the list of known deviations.
