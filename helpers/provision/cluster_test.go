@@ -263,7 +263,8 @@ func TestInterruptedCreationEndsAndLeavesNothing(t *testing.T) {
 		return nil
 	}
 	_, err := obtain(ctx, Options{}, machine.printer, machine.open)
-	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "interrupted (") || strings.Contains(err.Error(), "the node is gone") {
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "interrupted (") ||
+		strings.Contains(err.Error(), "the node is gone") {
 		t.Errorf("error is %v, want that of an interrupt", err)
 	}
 	if shown := machine.shown.String(); strings.Contains(shown, "failed") {

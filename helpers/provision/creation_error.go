@@ -32,7 +32,8 @@ func beginning(command []string) string {
 
 var (
 	// errorLine begins in one of the ways in which kubeadm and the engines say why they fail.
-	errorLine = regexp.MustCompile(`(?i)^(\w+: )?error\b|^panic: |^fatal error: |error execution phase|\[ERROR |-check\] .* is not healthy after `)
+	errorLine = regexp.MustCompile(
+		`(?i)^(\w+: )?error\b|^panic: |^fatal error: |error execution phase|\[ERROR |-check\] .* is not healthy after `)
 	// stackFile is the second line of a frame of a Go stack trace, of an error's or of a panic's.
 	stackFile = regexp.MustCompile(`^\s+\S+\.(go|s):\d+( \+0x[0-9a-f]+)?$`)
 	// goroutine is the heading of the stack trace of a panic.

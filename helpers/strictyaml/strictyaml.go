@@ -27,8 +27,9 @@ func Read(path string, into any) error {
 
 var (
 	// libraries are the names of what was called, which tell a reader of the file nothing.
-	libraries = regexp.MustCompile(`^(error converting YAML to JSON: |error unmarshaling JSON: |while decoding JSON: |yaml: |unmarshal errors: |json: )+`)
-	unknown   = regexp.MustCompile(`^unknown field "(.*)"$`)
+	libraries = regexp.MustCompile(
+		`^(error converting YAML to JSON: |error unmarshaling JSON: |while decoding JSON: |yaml: |unmarshal errors: |json: )+`)
+	unknown = regexp.MustCompile(`^unknown field "(.*)"$`)
 )
 
 // problem is what an error of the library says, in words of YAML.

@@ -46,7 +46,8 @@ func Compare(runs ...reports.Run) (Statistics, error) {
 	for _, run := range runs[1:] {
 		if asked(run) != asked(first) {
 			return Statistics{}, reports.NewInputError(
-				"the runs were asked for different things: %s (run %s), and %s (run %s); compare runs of one profile", asked(first), legible.Line(first.ID), asked(run), legible.Line(run.ID))
+				"the runs were asked for different things: %s (run %s), and %s (run %s); compare runs of one profile",
+				asked(first), legible.Line(first.ID), asked(run), legible.Line(run.ID))
 		}
 	}
 	return Statistics{

@@ -141,7 +141,8 @@ func New(run reports.Run) Report {
 			Kubernetes: legible.Line(run.Cluster.KubernetesVersion), Origin: legible.Line(run.Cluster.Origin),
 			Engine: legible.Line(run.Cluster.Engine),
 		},
-		Images: []Image{}, Implementations: []Implementation{}, Traits: []Trait{}, Reproduce: []string{cmp.Or(run.CommandLine(), "sharedpid run")},
+		Images: []Image{}, Implementations: []Implementation{}, Traits: []Trait{},
+		Reproduce: []string{cmp.Or(run.CommandLine(), "sharedpid run")},
 	}
 	if run.Cluster.NodeImage != "" {
 		image := newImage("", run.Cluster.NodeImage)

@@ -16,8 +16,8 @@ func diffCommand() *cobra.Command {
 		Long: `Says what got worse, better or otherwise different between two runs, trait by target, and which versions changed. A run
 is given by its report directory or its run.json.
 
-What held and is no longer decided got worse. Whatever else the old run had decided must be decided by the new one too: a new run
-of fewer traits, on fewer targets or that ended early ends with 3.
+What held and is no longer decided got worse. Whatever else the old run had decided must be decided by the new one
+too: a new run of fewer traits, on fewer targets or that ended early ends with 3.
 
 Exit codes: 0 nothing got worse, 1 something did, 2 there is nothing to compare, 3 nothing got worse, but not all that was
 decided is decided again.`,

@@ -60,7 +60,7 @@ could not be written, 3 interrupted or undecided.`,
 	flags := command.Flags()
 	options.addSelection(flags)
 	flags.Lookup("profile").DefValue, options.profile = string(suite.Core), string(suite.Core)
-	flags.StringArrayVar(&options.faults, "fault", []string{"all"}, "`name` of a fault, or all (repeatable)")
+	flags.StringArrayVar(&options.faults, "fault", []string{"all"}, "`NAME` of a fault, or all (repeatable)")
 	options.addCluster(flags)
 	options.addCreation(flags)
 	options.addRunning(flags, faultReports)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -86,6 +87,7 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.SetFlagErrorFunc(flagProblem)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 110"))
 	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), conditionsCommand(), diffCommand(), benchCommand(),
 		findingsCommand(), setupCommand(), cleanCommand(), versionCommand())
 	return root

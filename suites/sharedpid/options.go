@@ -59,56 +59,54 @@ type imageFlags struct {
 // Groups of flags.
 
 func (options *options) addSelection(flags *pflag.FlagSet) {
-	flags.StringVar(&options.profile, "profile", string(suite.Article), "traits to check: `article`, core or full")
-	flags.StringArrayVar(&options.traits, "trait", nil, "`pattern` of trait ids to check, such as 'signals/*' (repeatable)")
-	flags.StringArrayVar(&options.skippedTraits, "skip-trait", nil, "`pattern` of trait ids to leave out (repeatable)")
+	flags.StringVar(&options.profile, "profile", string(suite.Article), "check the traits of `PROFILE`: article, core or full")
+	flags.StringArrayVar(&options.traits, "trait", nil, "check only the traits whose ids match `PATTERN`, such as 'signals/*' (repeatable)")
+	flags.StringArrayVar(&options.skippedTraits, "skip-trait", nil, "leave out the traits whose ids match `PATTERN` (repeatable)")
 }
 
 func (options *options) addCreation(flags *pflag.FlagSet) {
-	flags.StringVar(&options.cluster.Engine, "engine", "", "container `engine`: docker, podman or nerdctl (default: the first that works)")
+	flags.StringVar(&options.cluster.Engine, "engine", "", "container `ENGINE`: docker, podman or nerdctl (default: the first that works)")
 	flags.StringVar(&options.cluster.NodeImage, "node-image", "",
-		"`image` of the nodes: kind, local or a reference (default: local if built, else kind's)")
+		"`IMAGE` of the nodes: kind, local or a reference (default: local if built, else kind's)")
 }
 
 func (options *options) addCluster(flags *pflag.FlagSet) {
-	flags.StringVar(&options.cluster.ClusterName, "cluster-name", "", "`name` of the kind cluster (default "+provision.DefaultClusterName+")")
+	flags.StringVar(&options.cluster.ClusterName, "cluster-name", "", "`NAME` of the kind cluster (default: "+provision.DefaultClusterName+")")
 	flags.StringVar(&options.cluster.ClusterConfig, "kind-config", "",
-		"kind configuration `file` of that cluster (default: kind-config.yaml in the checkout)")
+		"kind configuration `FILE` of that cluster (default: kind-config.yaml in the checkout)")
 	flags.BoolVar(&options.cluster.Keep, "keep", false, "keep the created cluster; the next run uses it again")
 }
 
 func (options *options) addRuntimes(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&options.cluster.Runtimes, "runtime", nil,
-		"`name` of an OCI runtime that the created cluster gets and the traits are checked under: "+strings.Join(
-			runtimes.Names(), ", ",
-		)+" (repeatable)")
+		"give the created cluster the OCI runtime `NAME` and check the traits under it: "+strings.Join(runtimes.Names(), ", ")+" (repeatable)")
 }
 
 func (options *options) addExisting(flags *pflag.FlagSet) {
 	flags.StringVar(&options.cluster.Kubeconfig, "kubeconfig", "",
-		"kubeconfig `file` of a cluster that exists; nothing but namespaces of the run's own is touched")
-	flags.StringVar(&options.cluster.Context, "context", "", "`context` in that kubeconfig, or in the one that kubectl reads")
+		"kubeconfig `FILE` of a cluster that exists; nothing but namespaces of the run's own is touched")
+	flags.StringVar(&options.cluster.Context, "context", "", "context `NAME` in that kubeconfig, or in the one that kubectl reads")
 	flags.StringArrayVar(&options.nodes, "node", nil,
-		"`name` of a node to check the traits on, its taints tolerated (repeatable; default: every node that takes ordinary Pods)")
+		"check the traits on the node `NAME`, whose taints are tolerated (repeatable; default: every node that takes ordinary Pods)")
 	flags.StringArrayVar(&options.runtimeClasses, "runtime-class", nil,
-		"`name` of a RuntimeClass to check the traits under, on the nodes that it selects (repeatable; default: the nodes' own runtime)")
+		"check the traits under the RuntimeClass `NAME`, on the nodes that it selects (repeatable; default: the nodes' own runtime)")
 	flags.StringVar(&options.images.mirror, "image-registry", "",
-		"`mirror` HOST[:PORT][/PATH] that has the test images under their own repositories and digests")
+		"take the test images from a mirror at `HOST/PATH`, which has them under their own repositories and digests")
 	flags.StringArrayVar(&options.images.overrides, "image", nil,
-		"test image `NAME=REFERENCE` to use for NAME, one of "+strings.Join(images.Names(), ", ")+" (repeatable)")
+		"use for a test image another one: `NAME=REFERENCE`, where the name is one of "+strings.Join(images.Names(), ", ")+" (repeatable)")
 	flags.StringVar(&options.knownDeviations, "known-deviations", "",
-		"`file` that lists the known deviations: one that is not listed fails the run, and a listed one that is resolved does too")
+		"`FILE` that lists the known deviations: one that is not listed fails the run, and a listed one that is resolved does too")
 }
 
 func (options *options) addRunning(flags *pflag.FlagSet, reportDirectory string) {
-	flags.StringVar(&options.reportDirectory, "report-dir", "", "`directory` for the reports (default: "+reportDirectory+" in the checkout)")
-	flags.IntVar(&options.parallel, "parallel", max(8, 4*runtime.NumCPU()), "how many traits of a target are checked at once: a `number`")
-	flags.Float32Var(&options.requests, "requests-per-second", 100, "the most requests to the API in a second: a `number`")
+	flags.StringVar(&options.reportDirectory, "report-dir", "", "`DIRECTORY` for the reports (default: "+reportDirectory+" in the checkout)")
+	flags.IntVar(&options.parallel, "parallel", max(8, 4*runtime.NumCPU()), "check at most this `NUMBER` of traits of a target at once")
+	flags.Float32Var(&options.requests, "requests-per-second", 100, "send at most this `NUMBER` of requests to the API in a second")
 	flags.Float64Var(&options.patience, "patience", 1,
-		"`factor` that stretches the limits, for slow machines; not prompt-deletion and stream-end, which belong to statements")
+		"stretch the limits by a `FACTOR`, for slow machines; not prompt-deletion and stream-end, which belong to statements")
 	flags.StringArrayVar(&options.limits, "limit", nil,
-		"one limit as `NAME=DURATION`, not stretched; the names are "+strings.Join(suite.LimitNames(), ", ")+" (repeatable)")
-	flags.StringVar(&options.configFile, "config", "", "YAML `file` with options: keys are the names of flags, which win over the file")
+		"set one limit as `NAME=DURATION`, not stretched; the names are "+strings.Join(suite.LimitNames(), ", ")+" (repeatable)")
+	flags.StringVar(&options.configFile, "config", "", "YAML `FILE` with options: keys are the names of flags, which win over the file")
 }
 
 // readConfig takes the values of the options file for flags that were not given. A key that is no flag of the command is

@@ -69,11 +69,13 @@ func TestReportsOfARunWithoutACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := execute(t.Context(), []string{"run", "--kubeconfig=" + config, "--report-dir=" + directory}, &stdout, &stderr); code != exitBadInput {
+	arguments := []string{"run", "--kubeconfig=" + config, "--report-dir=" + directory}
+	if code := execute(t.Context(), arguments, &stdout, &stderr); code != exitBadInput {
 		t.Errorf("exit code is %d, want %d", code, exitBadInput)
 	}
 	run, err := reports.Read(filepath.Join(directory, reports.RunFile))
-	if err != nil || run.Cluster.Name != "a" || run.Cluster.Origin != "existing" || run.Seconds <= 0 || !strings.Contains(run.SetupError, "does not answer") {
+	if err != nil || run.Cluster.Name != "a" || run.Cluster.Origin != "existing" || run.Seconds <= 0 ||
+		!strings.Contains(run.SetupError, "does not answer") {
 		t.Errorf("cluster %+v, %g s, error %q, %v", run.Cluster, run.Seconds, run.SetupError, err)
 	}
 	if strings.Contains(stderr.String(), "0 MiB") || strings.Contains(stderr.String(), "not run  ") {

@@ -33,9 +33,28 @@ func runCommand() *cobra.Command {
 cluster that exists, and leaves reports.
 
 Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive or interrupted.`,
-		Example: `  sharedpid run --profile core
-  sharedpid run --kubeconfig FILE --context NAME --trait 'signals/*'
-  sharedpid run --runtime runc --runtime crun --known-deviations fixtures/runtimes/deviations.yaml`,
+		Example: `  # on a kind cluster of its own, which is deleted afterwards
+  sharedpid run --profile core
+
+  # some traits, again and again on a cluster that is kept
+  sharedpid run --keep --trait 'signals/*'
+
+  # on a cluster that exists: every node, or one of them
+  sharedpid run --kubeconfig FILE --context NAME
+  sharedpid run --kubeconfig FILE --node NAME
+
+  # under a RuntimeClass of a cluster that exists, where some deviations are known
+  sharedpid run --kubeconfig FILE --runtime-class gvisor --known-deviations FILE
+
+  # runtimes side by side
+  sharedpid run --profile core --runtime runc --runtime crun --known-deviations fixtures/runtimes/deviations.yaml
+
+  # on nodes that reach a mirror alone, or that are slow
+  sharedpid run --kubeconfig FILE --image-registry registry.example.com/mirror
+  sharedpid run --patience 5
+
+  # with its options from a file, and the reports in a place of its own
+  sharedpid run --config FILE --report-dir DIRECTORY`,
 		Args: takes(),
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := options.resolve(command); err != nil {

@@ -41,6 +41,6 @@ func cleanCommand() *cobra.Command {
 			return provision.Clean(command.Context(), name, progress.NewPrinter(command.ErrOrStderr()))
 		},
 	}
-	command.Flags().StringVar(&name, "cluster-name", "", "`name` of the only cluster to delete (default: all of them, and files)")
+	command.Flags().StringVar(&name, "cluster-name", "", "`NAME` of the only cluster to delete (default: all of them, and files)")
 	return command
 }

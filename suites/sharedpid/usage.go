@@ -20,7 +20,7 @@ func flagProblem(command *cobra.Command, err error) error {
 		return errors.New("--" + valueProblem(value.GetFlag().Name, value.GetValue(), value.GetFlag().Value.Type()))
 	case errors.As(err, &missing):
 		name, _ := pflag.UnquoteUsage(missing.GetFlag())
-		return fmt.Errorf("--%s needs a value: --%[1]s=%s", missing.GetFlag().Name, strings.ToUpper(name))
+		return fmt.Errorf("--%s needs a value: --%[1]s=%s", missing.GetFlag().Name, name)
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
 		return fmt.Errorf("there is no flag -%s: flags begin with two dashes; %s", unknown.GetSpecifiedShortnames(), see)
 	case errors.As(err, &unknown):

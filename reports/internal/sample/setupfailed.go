@@ -13,8 +13,8 @@ func SetUpFailed() reports.Run {
 		SchemaVersion: reports.SchemaVersion, ID: "sample", SuiteVersion: "v0", Profile: "article", Start: start, Seconds: 251.5,
 		Command: "run", Arguments: []string{"--cluster-name=mine", "--trait=signals/*"}, Narrowed: []string{"--trait=signals/*"},
 		Cluster: reports.Cluster{Name: "mine"},
-		SetupError: "create cluster mine: docker exec mine-control-plane kubeadm init: exit status 1: [kubelet-check] The kubelet is not healthy " +
-			"after 4m0s (kind's last step: Starting control-plane); next step: free some disk",
+		SetupError: "create cluster mine: docker exec mine-control-plane kubeadm init: exit status 1: [kubelet-check] The kubelet is " +
+			"not healthy after 4m0s (kind's last step: Starting control-plane); next step: free some disk",
 		Plan: []reports.Planned{
 			{Trait: "signals/hup-respawns-workers", Target: "node"}, {Trait: "signals/pause-survives", Target: "node"},
 		},
