@@ -290,6 +290,29 @@ var credentialTraits = []suite.Trait{
 		},
 	},
 	{
+		ID: "credentials/unconfined-is-unfiltered",
+		Statement: "A container with CAP_SYS_PTRACE that asks for the seccomp profile Unconfined MUST have no seccomp filter, which could " +
+			"refuse it ptrace(2) and process_vm_readv(2) on a sibling.",
+		Profile: suite.Core,
+		Sources: []string{
+			"https://kubernetes.io/docs/reference/node/seccomp/", criSource, ptraceSource,
+			"https://man7.org/linux/man-pages/man2/seccomp.2.html", "https://man7.org/linux/man-pages/man5/proc_pid_status.5.html",
+		},
+		Fixtures: []suite.Fixture{seccompFixture, hostPIDFixture},
+		Causes: []suite.Cause{
+			{
+				Words:    "is not visible",
+				Cause:    ownNamespaces.Cause,
+				NextStep: ownNamespaces.NextStep,
+			},
+			{
+				Cause:    "the runtime has a profile of its own for containers that ask for none",
+				NextStep: "look at linux.seccomp in the container's config.json on the node, and at the runtime's default profile",
+			},
+		},
+		Check: checkUnfiltered,
+	},
+	{
 		ID: "credentials/user-namespace",
 		Statement: "With hostUsers: false, all containers of the Pod MUST share one user namespace that is not the node's, and the rules " +
 			"MUST hold inside it.",
@@ -552,8 +575,8 @@ func judgeMapped(judge suite.Judge, mapped, node []suite.ExecResult) {
 	}
 	judge.Precondition.Expect(len(strings.Fields(mapped[1].Output))%3).To(gomega.BeZero(), "no uid_map: %s", quote(mapped[1].Output))
 	judge.Precondition.Expect(mapped[2].Output).To(gomega.Equal(node[2].Output), "the Pods do not have one kernel")
-	judge.Claim.Expect(mapped[0].Output).NotTo(gomega.Equal(node[0].Output), "the Pod must not be in the node's user namespace, its uid_map is %s",
-		quote(mapped[1].Output))
+	judge.Claim.Expect(mapped[0].Output).NotTo(gomega.Equal(node[0].Output),
+		"the Pod must not be in the node's user namespace, its uid_map is %s", quote(mapped[1].Output))
 }
 
 // startInUserNamespace is whether Pods in user namespaces start on the node, whatever its runtime reports: they do not when the same Pod

@@ -933,5 +933,6 @@ func overtaken(ctx context.Context, session *suite.Session, deleted map[string]s
 			return &suite.Violation{Reason: fmt.Sprintf("%s was not gone within %s, unlike an ordinary one that was deleted later", what, promptly)}
 		}
 	}
-	return suite.Undecided(reports.OutOfTime, "a deleted Pod was not gone within %s, and before an ordinary one that was deleted later", promptly)
+	return suite.Undecided(reports.OutOfTime,
+		"a deleted Pod was not gone within %s, and was before an ordinary one that was deleted later", promptly)
 }

@@ -328,7 +328,8 @@ func hasCanary(environ suite.ExecResult) bool { return environ.Output == "CANARY
 
 // canaryIsThere holds, when a sibling has not read the canary, that the owner itself has it and is still the same process.
 func canaryIsThere(ctx context.Context, session *suite.Session, judge suite.Judge, target process.Process) error {
-	had, err := session.Exec(ctx, siblingsFixture, owner.Container, "the canary in the owner's own container", canaryOf(target), "echo $CANARY")
+	had, err := session.Exec(ctx, siblingsFixture, owner.Container, "the canary in the owner's own container",
+		canaryOf(target), "echo $CANARY")
 	if err != nil {
 		return err
 	}
