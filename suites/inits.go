@@ -56,11 +56,6 @@ var initTraits = []suite.Trait{
 			},
 			{Words: "sibling", Cause: "the runtime ends siblings with the container that failed", NextStep: "look at the events of the Pod"},
 			{
-				Words:    "must be restarted",
-				Cause:    "the kubelet did not start the container again in time",
-				NextStep: "look at the events of the Pod in the diagnosis; --limit settling=5m waits longer",
-			},
-			{
 				Cause:    "a version of systemd that refuses in other words or with another exit code",
 				NextStep: "compare its words with the list in suites/inits.go",
 			},

@@ -230,10 +230,6 @@ var signalTraits = []suite.Trait{
 				Cause:    "nginx replaced its workers, and the new ones do not answer",
 				NextStep: "look at nginx's log in the diagnosis, and whether 127.0.0.1:80 of the Pod is filtered",
 			},
-			{
-				Cause:    "nginx took the signal and did not reload",
-				NextStep: "look at the logs of nginx in the diagnosis",
-			},
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			// What cannot be reached before says nothing afterwards.
