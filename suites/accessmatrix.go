@@ -80,6 +80,12 @@ func lookAtAccess(ctx context.Context, session *suite.Session) (lookedMatrix, er
 			return looked, suite.Undecided(reports.Precondition, "%s, process %d, ended while it was looked at", target.Name, target.PID)
 		}
 	}
+	for _, cell := range looked.Cells {
+		if cell.Want == access.Allowed && (cell.Observed == "EACCES" || cell.Observed == "EPERM") {
+			return looked, refusedToExecAlone(ctx, session, fmt.Sprintf("%s of the %s by %s is %s",
+				cell.Operation, cell.Target, cell.Caller, cell.Observed))
+		}
+	}
 	return looked, nil
 }
 

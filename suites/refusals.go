@@ -17,8 +17,8 @@ import (
 // explainRefusal is asked by every trait whose statement allows something, before it judges what a container met: a look that was
 // refused with EACCES or EPERM accuses nobody where a security module narrows what the kernel's rules allow. Operation is the
 // name in access.Operations of what was refused, and target the process that it was wanted of. It returns nil when nothing was
-// refused, and when the refusal stands: the kernel's rules refuse it as well, or no module is seen. Otherwise the error is
-// Unsupported, or Inconclusive where exec itself has another label than its container.
+// refused, and when the refusal stands: the kernel's rules refuse it as well, or no module is seen and start processes meet the
+// same. Otherwise the error is Unsupported, or Inconclusive where exec has another label than its container, or is refused alone.
 func explainRefusal(
 	ctx context.Context, session *suite.Session, fixture suite.Fixture, container string,
 	target process.Process, operation string, looked ...suite.ExecResult,
@@ -42,8 +42,13 @@ func explainRefusal(
 	if owner, err := strconv.Atoi(facts[3].Answer()); err == nil {
 		asked.Owner = owner
 	}
-	return whoseRefusal(caller, asked, operation, looked[at])
+	if err := whoseRefusal(caller, asked, operation, looked[at]); err != nil || !access.Permits(caller, asked, operation) {
+		return err
+	}
+	return refusedToExecAlone(ctx, session, refusalOf(looked[at]))
 }
+
+func refusalOf(looked suite.ExecResult) string { return fmt.Sprintf("%s was refused with %s", looked.Command, looked.Errno()) }
 
 // denied tells whether the kernel refused what a command wanted. What the shell may not execute wanted nothing yet.
 func denied(result suite.ExecResult) bool {
@@ -60,12 +65,12 @@ func judgeRun(judge suite.Judge, results ...suite.ExecResult) {
 	}
 }
 
-// whoseRefusal decides whose matter a refused look is: nil when it is a violation.
+// whoseRefusal decides by rules and labels whose matter a refused look is: nil when they make it a violation.
 func whoseRefusal(caller, target access.Party, operation string, refused suite.ExecResult) error {
 	if !access.Permits(caller, target, operation) {
 		return nil
 	}
-	return excuse(caller, target, fmt.Sprintf("%s was refused with %s", refused.Command, refused.Errno()))
+	return excuse(caller, target, refusalOf(refused))
 }
 
 // excuse is the error of a check that met a refusal which the labels of both sides explain, nil when they do not.

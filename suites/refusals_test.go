@@ -60,15 +60,17 @@ func TestRefusedLooksAskForLabels(t *testing.T) {
 	} {
 		for _, test := range []struct {
 			label, start string
+			execMeets    string // in a sibling's process, where no label explains the refusal
 			want         reports.Verdict
 		}{
-			{"", "", reports.Nonconformant},
-			{"unconfined", "unconfined", reports.Nonconformant},
-			{profile, profile, reports.Unsupported},
-			{stacked, profile, reports.Inconclusive},
+			{"", "", allMet, reports.Nonconformant},
+			{"", "", noneMet, reports.Inconclusive},
+			{"unconfined", "unconfined", allMet, reports.Nonconformant},
+			{profile, profile, "", reports.Unsupported},
+			{stacked, profile, "", reports.Inconclusive},
 		} {
-			t.Run(fmt.Sprintf("%s, %q", trait, test.label), func(t *testing.T) {
-				got := refusedRun(t, trait, refused, test.label, test.start)
+			t.Run(fmt.Sprintf("%s, %q, %q", trait, test.label, test.execMeets), func(t *testing.T) {
+				got := refusedRun(t, trait, refused, test.label, test.start, test.execMeets)
 				if got.Verdict != test.want {
 					t.Errorf("%s (%s): %s, want %s", got.Verdict, got.Kind, got.Reason, test.want)
 				}
@@ -79,7 +81,7 @@ func TestRefusedLooksAskForLabels(t *testing.T) {
 
 // refusedRun judges a trait on the recording of a healthy runtime, in which the first command of the exec with some words is
 // refused. The labels that are asked for then are those of a look and of every other process.
-func refusedRun(t *testing.T, trait, words, label, start string) suite.Outcome {
+func refusedRun(t *testing.T, trait, words, label, start, execMeets string) suite.Outcome {
 	t.Helper()
 	run := readRecording(t, "testdata/healthy.json.gz")
 	run.Results = slices.DeleteFunc(run.Results, func(result reports.Result) bool { return result.Trait != trait })
@@ -93,7 +95,10 @@ func refusedRun(t *testing.T, trait, words, label, start string) suite.Outcome {
 			(*answer)[0]["exitCode"], (*answer)[0]["output"] = 1, "cat: can't open: Permission denied\n"
 		})(&look)
 		looks = append(looks, look, labelsLook(t, run.Looks, look, label, start))
-		if trait == "visibility/secrets-in-environ" {
+		if execMeets != "" {
+			looks = append(looks, bothLook(t, trait, look.Target, allMet, execMeets))
+		}
+		if trait == "visibility/secrets-in-environ" && execMeets != noneMet {
 			looks = append(looks, ownersLooks(t, run.Looks, look)...)
 		}
 	}
@@ -104,6 +109,25 @@ func refusedRun(t *testing.T, trait, words, label, start string) suite.Outcome {
 	}
 	result := judged.Results[0]
 	return suite.Outcome{Verdict: result.Verdict, Kind: result.Kind, Reason: result.Reason}
+}
+
+// What a start process and an exec meet in a sibling's process where they are narrowed in nothing, and in all.
+const (
+	allMet  = "environ 0 \nroot 0 \nsignal 0 \nlabel \nsibling-label \n"
+	noneMet = "environ 1 sh: can't open: Permission denied\nroot 1 sh: can't open: Permission denied\n" +
+		"signal 1 sh: can't kill pid 7: Operation not permitted\nlabel \nsibling-label \n"
+)
+
+// bothLook is what is asked after a look that was refused and is explained by no label: what a start process met, and what an exec met.
+func bothLook(t *testing.T, trait, target, start, exec string) reports.Look {
+	t.Helper()
+	answer, err := json.Marshal([]map[string]any{{"output": start}, {"output": exec}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reports.Look{
+		Target: target, By: trait, Question: "exec start-process-looks/looker: . /scripts/ask.sh\n. /scripts/look.sh", Answer: answer,
+	}
 }
 
 // ownersLooks is what visibility/secrets-in-environ asks after a look that was refused and is not explained: the owner has the canary, and

@@ -55,21 +55,3 @@ func TestParseMet(t *testing.T) {
 		}
 	}
 }
-
-func TestAnswerIn(t *testing.T) {
-	for log, want := range map[string]string{
-		"begin 7\nlabel \nend 7\n":                               "label \n",
-		"begin 6\nother\nend 6\nbegin 7\nlabel \nend 7\nlater\n": "label \n",
-	} {
-		if got, complete := answerIn(log, "7"); !complete || got != want {
-			t.Errorf("%q: %q, %t", log, got, complete)
-		}
-	}
-	for _, log := range []string{
-		"", "begin 7\nlabel \n", "begin 77\nlabel \nend 77\n", "begin 7\nlabel \nend 77\n", "begin 7\nlabel end 7\n",
-	} {
-		if got, complete := answerIn(log, "7"); complete {
-			t.Errorf("%q is complete: %q", log, got)
-		}
-	}
-}
