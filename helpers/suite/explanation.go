@@ -99,7 +99,7 @@ var kindExplanations = map[reports.Kind]Cause{
 		NextStep: "kubectl get nodes and kubectl get --raw '/readyz?verbose' show whether the node and the API are well; run again when they are",
 	},
 	reports.OutOfTime: {
-		Cause:    "the cluster did not answer, or the Pod did not start, in time",
+		Cause:    "what the reason names did not come in time: the node, the API or a process of the Pod was too slow, or it never comes",
 		NextStep: slowStep,
 	},
 	reports.Killed: {

@@ -140,6 +140,9 @@ func writeGrid(text *strings.Builder, known []reports.Target, outcomes []reports
 func writePhases(text *strings.Builder, phases []reports.Phase) {
 	var parts []string
 	for _, phase := range phases {
+		if legible.Duration(phase.Seconds) == legible.Duration(0) {
+			continue // what took no time, such as to reach a cluster that does not answer, is no news
+		}
 		parts = append(parts, fmt.Sprintf("%s %s", legible.Line(phase.Name), legible.Duration(phase.Seconds)))
 	}
 	if len(parts) > 0 {
