@@ -48,7 +48,9 @@ func explainRefusal(
 	return refusedToExecAlone(ctx, session, refusalOf(looked[at]))
 }
 
-func refusalOf(looked suite.ExecResult) string { return fmt.Sprintf("%s was refused with %s", looked.Command, looked.Errno()) }
+func refusalOf(looked suite.ExecResult) string {
+	return fmt.Sprintf("%s was refused with %s", looked.Command, looked.Errno())
+}
 
 // denied tells whether the kernel refused what a command wanted. What the shell may not execute wanted nothing yet.
 func denied(result suite.ExecResult) bool {
