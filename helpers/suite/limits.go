@@ -23,7 +23,7 @@ type Limits struct {
 	Settling       time.Duration // the kubelet to notice what happened to a Pod and to act on it
 	PromptDeletion time.Duration // a deleted Pod to be gone, by a statement: both grace periods are longer; never stretched
 	StreamEnd      time.Duration // an exec stream to end after its Pod is gone, by a statement; never stretched
-	Trait          time.Duration // one trait
+	Trait          time.Duration // one trait: a start, and twice what Settling allows, once for a control
 	CleanUp        time.Duration // the namespaces of the run to be gone
 	ServiceAccount time.Duration // the default service account of a young namespace to be there
 }
@@ -34,7 +34,7 @@ func DefaultLimits() Limits {
 		Nodes: 2 * time.Minute, Start: time.Minute, ImagePull: 30 * time.Second, StartFailure: 15 * time.Second,
 		Exec: 30 * time.Second, Appearance: 10 * time.Second, Absence: 5 * time.Second, Ambiguity: 2 * time.Second,
 		Reload: 10 * time.Second, Boot: 30 * time.Second, Settling: time.Minute, PromptDeletion: 15 * time.Second,
-		StreamEnd: 5 * time.Second, Trait: 2 * time.Minute, CleanUp: 2 * time.Minute, ServiceAccount: 30 * time.Second,
+		StreamEnd: 5 * time.Second, Trait: 4 * time.Minute, CleanUp: 2 * time.Minute, ServiceAccount: 30 * time.Second,
 	}
 }
 

@@ -233,7 +233,7 @@ func TestWhoWaitsForAProbeWaitsNoLongerThanItsTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		results := byTrait(run)
-		expectVerdict(t, results["group/a"], reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 2m0s")
+		expectVerdict(t, results["group/a"], reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 4m0s")
 		expectVerdict(t, results["group/b"], reports.Inconclusive, reports.OutOfTime, "it has only ten seconds")
 		if results["group/b"].Seconds > 12 {
 			t.Errorf("the second one took %g s", results["group/b"].Seconds)

@@ -395,7 +395,7 @@ func TestAPanicIsADefectAndHasItsStack(t *testing.T) {
 func TestATraitHasItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		result := newCluster(t, newNode("a")).Check(t, newTrait("group/a", after(time.Hour)))["group/a"]
-		expectVerdict(t, result, reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 2m0s")
+		expectVerdict(t, result, reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 4m0s")
 		if result.Seconds != 120 {
 			t.Errorf("it took %g s", result.Seconds)
 		}

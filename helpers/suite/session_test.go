@@ -161,7 +161,7 @@ func TestUntilEndsWithAnError(t *testing.T) {
 			_, err := session.Until(ctx, time.Hour, func() (bool, error) { return false, nil })
 			return err
 		})
-		expectVerdict(t, result, reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 2m0s")
+		expectVerdict(t, result, reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 4m0s")
 	})
 }
 

@@ -359,7 +359,7 @@ func TestWhatAskingEverythingComesTo(t *testing.T) {
 			{"admission/all", reports.Nonconformant, "", "immutable"},
 			{"until/rounds", reports.Conformant, "", ""},
 			{"until/over", reports.Nonconformant, "", "not within 10s"},
-			{"until/out-of-time", reports.Inconclusive, reports.OutOfTime, "not decided within 2m0s"},
+			{"until/out-of-time", reports.Inconclusive, reports.OutOfTime, "not decided within 4m0s"},
 			{"judge/claim", reports.Nonconformant, "", "stopped"},
 			{"probe/kept", reports.Conformant, "", ""},
 			{"probe/violation", reports.Nonconformant, "", "it is value"},
