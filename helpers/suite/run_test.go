@@ -396,7 +396,7 @@ func TestATraitHasItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		result := newCluster(t, newNode("a")).Check(t, newTrait("group/a", after(time.Hour)))["group/a"]
 		expectVerdict(t, result, reports.Inconclusive, reports.OutOfTime, "the trait was not decided within 4m0s")
-		if result.Seconds != 120 {
+		if result.Seconds != DefaultLimits().Trait.Seconds() {
 			t.Errorf("it took %g s", result.Seconds)
 		}
 	})
