@@ -312,7 +312,7 @@ func TestARunThatIsKnownBeforeIsGoneOnWith(t *testing.T) {
 		})
 		known := NewRun(options)
 		if len(known.ID) != 8 || !known.Running || known.Plan[0].Target != "node" ||
-			known.Limits["trait"] != "4m0s" || len(known.Targets) != 0 {
+			known.Limits["trait"] != "8m0s" || len(known.Targets) != 0 {
 			t.Errorf("before it begins the run is %+v", known)
 		}
 		known.Cluster = reports.Cluster{Name: "c", KubernetesVersion: "v9.9.9"}
