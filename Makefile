@@ -58,6 +58,12 @@ conditions: bin ## prove that the suite accuses nobody wrongly: policies, missin
 	@bin/sharedpid setup $(SETUP_ARGS)
 	bin/sharedpid conditions --condition=$(CONDITION) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
+.PHONY: machine
+machine: bin ## check profile core in an emulated virtual machine, where AppArmor confines the containers (PROFILE=, ARGS=); as root
+	@bin/sharedpid setup --node-image=local
+	bin/sharedpid machine $(if $(filter command\ line environment,$(origin PROFILE)),--profile=$(PROFILE)) \
+		$(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+
 .PHONY: list
 list: bin ## print the traits of a profile (PROFILE=)
 	@bin/sharedpid list --profile=$(PROFILE)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	virtualmachine "sharedpid.example/fixtures/machine"
 	"sharedpid.example/fixtures/node"
 	"sharedpid.example/fixtures/runtimes"
 	"sharedpid.example/helpers/progress"
@@ -40,6 +41,7 @@ func clean(ctx context.Context, name string, printer *progress.Printer, open new
 	for _, name := range names {
 		left = besides(left, deleteRecorded(ctx, name, printer, open))
 	}
+	left = besides(left, removeMachines(ctx, printer))
 	return besides(left, removeBuilds(ctx, printer))
 }
 
@@ -75,6 +77,39 @@ func deleteRecorded(ctx context.Context, name string, printer *progress.Printer,
 	return printer.Step(ctx, "delete cluster "+name, cluster.destroy)
 }
 
+// removeMachines removes what virtual machines left that were killed.
+func removeMachines(ctx context.Context, printer *progress.Printer) error {
+	cache, err := workspace.Cache()
+	if err != nil {
+		return err
+	}
+	folders, err := virtualmachine.Left(cache)
+	if err != nil || len(folders) == 0 {
+		return err
+	}
+	working, unworking := engine.Detect(ctx, "") // without a working engine there are no containers to remove
+	for _, folder := range folders {
+		if unworking == nil {
+			if err := removeContainers(ctx, working, virtualmachine.Container(folder), printer); err != nil {
+				return err
+			}
+		}
+		printer.Printf("==> delete %s", folder)
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func removeContainers(ctx context.Context, working *engine.Engine, prefix string, printer *progress.Printer) error {
+	removed, err := working.RemoveContainers(ctx, prefix)
+	for _, container := range removed {
+		printer.Printf("==> delete container %s", container)
+	}
+	return err
+}
+
 // removeBuilds removes what killed builds left, and the runtimes of older recipes.
 func removeBuilds(ctx context.Context, printer *progress.Printer) error {
 	cache, err := workspace.Cache()
@@ -92,11 +127,7 @@ func removeBuilds(ctx context.Context, printer *progress.Printer) error {
 	defer unlock()
 	// Without a working engine there are no containers to remove.
 	if working, err := engine.Detect(ctx, ""); err == nil {
-		removed, err := working.RemoveContainers(ctx, node.ContainerPrefix)
-		for _, container := range removed {
-			printer.Printf("==> delete container %s", container)
-		}
-		if err != nil {
+		if err := removeContainers(ctx, working, node.ContainerPrefix, printer); err != nil {
 			return err
 		}
 	}

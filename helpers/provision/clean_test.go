@@ -9,12 +9,12 @@ import (
 
 func TestCleanRemovesWhatKilledBuildsLeft(t *testing.T) {
 	machine := newMachine(t)
-	left := []string{"node-image-1/root.tar", "test-images-2/nginx.tar", "runtimes/older/crun/crun"}
+	left := []string{"node-image-1/root.tar", "test-images-2/nginx.tar", "runtimes/older/crun/crun", "machine-3/disk.img"}
 	stay := []string{"faults/faulty-runtime", "containers.conf", "clusters/mine/lock"}
 	for _, path := range append(left, stay...) {
 		machine.write(filepath.Join(machine.cache, path), "")
 	}
-	machine.write(filepath.Join(machine.folder, "containers"), "sharedpid-node-image-1\nmine\n")
+	machine.write(filepath.Join(machine.folder, "containers"), "sharedpid-node-image-1\nsharedpid-machine-3\nmine\n")
 	if err := Clean(t.Context(), "", machine.printer); err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +28,10 @@ func TestCleanRemovesWhatKilledBuildsLeft(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if !strings.Contains(machine.asked(), "rm --force --volumes sharedpid-node-image-1\n") {
-		t.Errorf("the engine was asked\n%s", machine.asked())
+	for _, container := range []string{"sharedpid-node-image-1", "sharedpid-machine-3"} {
+		if !strings.Contains(machine.asked(), "rm --force --volumes "+container+"\n") {
+			t.Errorf("the engine was asked\n%s", machine.asked())
+		}
 	}
 	for _, shown := range []string{"delete container sharedpid-node-image-1", "delete " + filepath.Join(machine.cache, "node-image-1")} {
 		if !strings.Contains(machine.shown.String(), shown) {

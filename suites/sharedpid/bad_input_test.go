@@ -99,6 +99,8 @@ func TestBadInput(t *testing.T) {
 		"unknown fault":            {[]string{"faults", "--fault=hidpid"}, `no fault "hidpid"`},
 		"fault named twice":        {[]string{"faults", "--fault=hidepid", "--fault=hidepid"}, "named twice"},
 		"faults on existing":       {[]string{"faults", "--kubeconfig=" + config}, "there is no flag --kubeconfig"},
+		"machine without time":     {[]string{"machine", "--time-limit=0s"}, "--time-limit"},
+		"machine without patience": {[]string{"machine", "--patience=0"}, "--patience"},
 		"text for a number":        {[]string{"run", "--patience=x"}, `--patience: "x" does not fit; want a number, such as 2.5`},
 		"text for a whole number":  {[]string{"run", "--parallel=2.5"}, `--parallel: "2.5" does not fit; want a whole number`},
 		"number beyond all":        {[]string{"run", "--requests-per-second=1e99"}, `--requests-per-second: "1e99" does not fit`},

@@ -88,7 +88,7 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 	}
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 110"))
-	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), conditionsCommand(), diffCommand(), benchCommand(),
-		findingsCommand(), setupCommand(), cleanCommand(), versionCommand())
+	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), conditionsCommand(), machineCommand(), diffCommand(),
+		benchCommand(), findingsCommand(), setupCommand(), cleanCommand(), versionCommand())
 	return root
 }
