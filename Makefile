@@ -61,7 +61,7 @@ conditions: bin ## prove that the suite accuses nobody wrongly: policies, missin
 .PHONY: machine
 machine: bin ## check profile core in an emulated virtual machine, where AppArmor confines the containers (PROFILE=, ARGS=); as root
 	@bin/sharedpid setup --node-image=local
-	bin/sharedpid machine $(if $(filter command\ line environment,$(origin PROFILE)),--profile=$(PROFILE)) \
+	bin/sharedpid machine $(if $(filter command environment,$(origin PROFILE)),--profile=$(PROFILE)) \
 		$(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
 .PHONY: list
