@@ -32,6 +32,9 @@ const machineReports = "reports/out/machine"
 // consoleFile is what the machine said, beside its logs.
 const consoleFile = "console.log"
 
+// machineGrace is how long a machine may take to bring its reports out and to power off.
+const machineGrace = 30 * time.Minute
+
 // machinePatience is how much slower than an ordinary one an emulated machine is.
 const machinePatience = 20
 
@@ -66,7 +69,7 @@ Exit codes: those of run; 2 also when no machine can run here, or it left no rep
 	flags.Lookup("patience").DefValue, options.patience = fmt.Sprint(machinePatience), machinePatience
 	flags.StringArrayVar(&kernel, "kernel-argument", nil,
 		"give the kernel the `ARGUMENT` as well, such as sysctl.kernel.yama.ptrace_scope=2 (repeatable)")
-	flags.DurationVar(&limit, "time-limit", 2*time.Hour, "interrupt the run in the machine after this `DURATION`")
+	flags.DurationVar(&limit, "time-limit", 2*time.Hour, "interrupt the run when the machine has been up for this `DURATION`")
 	return command
 }
 
@@ -86,7 +89,7 @@ func runMachine(command *cobra.Command, options options, kernel []string, limit 
 		return err
 	}
 	var console bytes.Buffer
-	prepared.Kernel, prepared.Limit, prepared.Step = kernel, limit, printer.Step
+	prepared.Kernel, prepared.Limit, prepared.Grace, prepared.Step = kernel, limit, machineGrace, printer.Step
 	prepared.Console = io.MultiWriter(&console, stderr)
 	path := options.reports(machineReports)
 	asked := options.suiteOptions(printer).Run
