@@ -35,8 +35,8 @@ const consoleFile = "console.log"
 // machineGrace is how long a machine may take to bring its reports out and to power off.
 const machineGrace = 30 * time.Minute
 
-// machinePatience is how much slower than an ordinary one an emulated machine is.
-const machinePatience = 20
+// machinePatience stretches the limits in a machine, whose one processor is slower than an ordinary one by its own clock as well.
+const machinePatience = 5
 
 func machineCommand() *cobra.Command {
 	var options options
