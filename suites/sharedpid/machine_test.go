@@ -22,7 +22,8 @@ func TestMachineThatCannotRunIsSaidBeforeAnythingIsBuilt(t *testing.T) {
 		t.Errorf("exit code is %d, want %d", code, exitBadInput)
 	}
 	said := stderr.String()
-	if strings.Count(said, "\n") != 1 || !strings.Contains(said, "no virtual machine can run here") || !strings.Contains(said, "qemu-system-x86") {
+	if strings.Count(said, "\n") != 1 || !strings.Contains(said, "no virtual machine can run here") ||
+		!strings.Contains(said, "qemu-system-x86") {
 		t.Errorf("it said %s", said)
 	}
 	if _, err := os.Stat(directory); err == nil {
