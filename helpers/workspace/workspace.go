@@ -56,8 +56,8 @@ func Cache() (string, error) {
 }
 
 // Hash returns twelve hexadecimal digits that change with the name or the content of any file in the folders of the
-// checkout at root. Folders are relative to root, with slashes. Go's tests do not count, nor do files whose names
-// match one of the patterns of path.Match in except.
+// checkout at root. Folders are relative to root, with slashes. Go's tests do not count, nor do files that match one of
+// the patterns of path.Match in except: with their paths if the pattern has a slash, and otherwise with their names.
 func Hash(root string, folders []string, except ...string) (string, error) {
 	except = append([]string{"*_test.go"}, except...)
 	var files []string
@@ -70,7 +70,11 @@ func Hash(root string, folders []string, except ...string) (string, error) {
 	}
 	files = slices.DeleteFunc(files, func(file string) bool {
 		return slices.ContainsFunc(except, func(pattern string) bool {
-			matched, err := path.Match(pattern, path.Base(file))
+			compared := file
+			if !strings.Contains(pattern, "/") {
+				compared = path.Base(file)
+			}
+			matched, err := path.Match(pattern, compared)
 			return err == nil && matched
 		})
 	})

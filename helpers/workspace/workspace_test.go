@@ -71,7 +71,7 @@ func TestHashFollowsNamesAndContents(t *testing.T) {
 	write(t, root, "b/recipe.go", "three")
 	hash := func() string {
 		t.Helper()
-		sum, err := Hash(root, []string{"a", "b"}, "*.md")
+		sum, err := Hash(root, []string{"a", "b"}, "*.md", "b/other/*.go", "b/table.go")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,13 +81,13 @@ func TestHashFollowsNamesAndContents(t *testing.T) {
 	if !regexp.MustCompile(`^[0-9a-f]{12}$`).MatchString(before) {
 		t.Errorf("the hash is %q", before)
 	}
-	for _, path := range []string{"a/recipe_test.go", "b/files/page.md", "c/recipe.go"} {
+	for _, path := range []string{"a/recipe_test.go", "b/files/page.md", "c/recipe.go", "b/other/recipe.go", "b/table.go"} {
 		write(t, root, path, "no part of it")
 		if after := hash(); after != before {
 			t.Errorf("the hash changes with %s", path)
 		}
 	}
-	for _, path := range []string{"a/recipe.go", "a/files/etc/hosts", "b/added.yaml"} {
+	for _, path := range []string{"a/recipe.go", "a/files/etc/hosts", "b/added.yaml", "a/table.go", "b/other/further/recipe.go"} {
 		write(t, root, path, "changed")
 		after := hash()
 		if after == before {
