@@ -7,17 +7,23 @@ CONDITION ?= all
 ARGS ?=
 # OCI runtimes to check the traits under, such as runc,crun,runsc; the nodes' own by default.
 RUNTIMES ?=
+# Versions of what is in the nodes, each the newest known one by default: an image with them is then built and taken.
+KUBERNETES ?=
+CONTAINERD ?=
+RUNC ?=
 comma := ,
 RUNTIME_FLAGS = $(foreach runtime,$(subst $(comma), ,$(RUNTIMES)),--runtime=$(runtime))
-RUN = bin/sharedpid run --profile=$(PROFILE) $(RUNTIME_FLAGS) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(if $(KEEP),--keep) $(ARGS)
-SETUP = bin/sharedpid setup $(RUNTIME_FLAGS) $(SETUP_ARGS)
+NODE_FLAGS = $(if $(KUBERNETES),--kubernetes=$(KUBERNETES)) $(if $(CONTAINERD),--containerd=$(CONTAINERD)) $(if $(RUNC),--runc=$(RUNC))
+RUN = bin/sharedpid run --profile=$(PROFILE) $(RUNTIME_FLAGS) $(NODE_FLAGS) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) \
+	$(if $(KEEP),--keep) $(ARGS)
+SETUP = bin/sharedpid setup $(RUNTIME_FLAGS) $(NODE_FLAGS) $(SETUP_ARGS)
 
 .PHONY: help
 help: ## list these commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: e2e
-e2e: bin ## provision a kind cluster, check the traits, report, delete the cluster (PROFILE=, RUNTIMES=, KEEP=1, REPORT_DIR=, ARGS=)
+e2e: bin ## provision a kind cluster, check the traits, report, delete it (PROFILE=, RUNTIMES=, KUBERNETES=, KEEP=1, REPORT_DIR=, ARGS=)
 	$(SETUP)
 	$(RUN)
 
@@ -50,13 +56,13 @@ mutants: ## prove that the tests bite: each deliberate defect of the suite must 
 
 .PHONY: faults
 faults: bin ## prove that the suite bites: every faulty runtime turns exactly the traits that it breaks (FAULT=all)
-	@bin/sharedpid setup $(SETUP_ARGS)
-	bin/sharedpid faults --fault=$(FAULT) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+	@bin/sharedpid setup $(NODE_FLAGS) $(SETUP_ARGS)
+	bin/sharedpid faults $(NODE_FLAGS) --fault=$(FAULT) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
 .PHONY: conditions
 conditions: bin ## prove that the suite accuses nobody wrongly: policies, missing rights, taints and the like (CONDITION=all)
-	@bin/sharedpid setup $(SETUP_ARGS)
-	bin/sharedpid conditions --condition=$(CONDITION) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+	@bin/sharedpid setup $(NODE_FLAGS) $(SETUP_ARGS)
+	bin/sharedpid conditions $(NODE_FLAGS) --condition=$(CONDITION) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
 .PHONY: machine
 machine: bin ## check profile core in an emulated virtual machine, where AppArmor confines the containers (PROFILE=, ARGS=); as root
@@ -69,8 +75,8 @@ list: bin ## print the traits of a profile (PROFILE=)
 	@bin/sharedpid list --profile=$(PROFILE)
 
 .PHONY: node-image
-node-image: bin ## build the local node image with the test images in it
-	bin/sharedpid setup --node-image=local
+node-image: bin ## build the local node image with the test images in it (KUBERNETES=, CONTAINERD=, RUNC=)
+	bin/sharedpid setup --node-image=local $(NODE_FLAGS)
 
 .PHONY: bench
 bench: bin ## time N whole runs, clusters included: min, median and max of each phase

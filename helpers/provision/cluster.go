@@ -103,7 +103,7 @@ func (cluster *Cluster) provide(ctx context.Context, open newLibrary) error {
 		return fmt.Errorf("%w; run make e2e or sharedpid setup once, which install one, or name a cluster that exists with --kubeconfig", err)
 	}
 	want := wanted{}
-	if want.image, err = findNodeImage(ctx, root, working, cluster.options.NodeImage); err != nil {
+	if want.image, err = cluster.options.findNodeImage(ctx, root, working); err != nil {
 		return err
 	}
 	if want.handlers, err = cluster.findHandlers(root); err != nil {
@@ -166,18 +166,18 @@ func (options Options) readClusterConfig(root string) (*v1alpha4.Cluster, error)
 	return configuration, nil
 }
 
-// findNodeImage returns the reference of the node image of a choice. A local one must be built.
-func findNodeImage(ctx context.Context, root string, working *engine.Engine, choice string) (string, error) {
-	image, err := node.Select(ctx, root, working, choice)
+// findNodeImage returns the reference of the node image that was chosen. A local one must be built.
+func (options Options) findNodeImage(ctx context.Context, root string, working *engine.Engine) (string, error) {
+	image, err := node.Select(ctx, root, working, options.NodeImage, options.NodeVersions)
 	if err != nil {
 		return "", err
 	}
-	local, err := node.Reference(root)
+	local, err := node.Reference(root, options.NodeVersions)
 	if err != nil {
 		return "", err
 	}
 	if image == local && !working.HasImage(ctx, image) {
-		return "", fmt.Errorf("the node image %s is not built; run: make e2e, or sharedpid setup", image)
+		return "", fmt.Errorf("the node image %s is not built; run: make e2e, or sharedpid setup, with the same versions", image)
 	}
 	return image, nil
 }

@@ -53,7 +53,7 @@ func (cluster *Cluster) Images(sources images.Sources, on corev1.Node) (map[stri
 	if err != nil {
 		return sources.Resolve("")
 	}
-	nodeImage, err := node.Reference(root)
+	nodeImage, err := node.Reference(root, cluster.options.NodeVersions)
 	if err != nil {
 		return nil, err
 	}

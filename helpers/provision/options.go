@@ -28,13 +28,14 @@ type Options struct {
 	Kubeconfig string
 	Context    string
 
-	ClusterName   string       // of the kind cluster, DefaultClusterName when empty
-	ClusterConfig string       // path of its kind configuration, DefaultClusterConfig in the checkout when empty
-	Engine        string       // container engine: docker, podman or nerdctl
-	NodeImage     string       // kind, local or a reference, see node.Select
-	Runtimes      []string     // names of OCI runtimes that its nodes get beside their own
-	Handlers      runtimes.Set // runtime handlers that its nodes get instead of Runtimes, such as faulty ones
-	Keep          bool         // leaves it for the next run, until Clean
+	ClusterName   string        // of the kind cluster, DefaultClusterName when empty
+	ClusterConfig string        // path of its kind configuration, DefaultClusterConfig in the checkout when empty
+	Engine        string        // container engine: docker, podman or nerdctl
+	NodeImage     string        // kind, local or a reference, see node.Select
+	NodeVersions  node.Versions // of the parts of the local node image, which any of them asks for
+	Runtimes      []string      // names of OCI runtimes that its nodes get beside their own
+	Handlers      runtimes.Set  // runtime handlers that its nodes get instead of Runtimes, such as faulty ones
+	Keep          bool          // leaves it for the next run, until Clean
 }
 
 // Existing tells whether the options name a cluster that exists.
@@ -62,6 +63,13 @@ func (options Options) Validate() error {
 	if err := node.Validate(options.NodeImage); err != nil {
 		return fmt.Errorf("--node-image: %w", err)
 	}
+	if err := options.NodeVersions.Validate(); err != nil {
+		return err
+	}
+	if options.NodeVersions.Given() && options.NodeImage != "" && options.NodeImage != "local" {
+		return errors.New("--kubernetes, --containerd and --runc are about the local node image, and --node-image names another; " +
+			"leave one of them out")
+	}
 	if _, err := runtimes.Select(options.Runtimes); err != nil {
 		return fmt.Errorf("--runtime: %w", err)
 	}
@@ -83,13 +91,18 @@ func (options Options) checkOnlyExisting() error {
 		return errors.New("--runtime: runtimes are put into a cluster that is created for them; " +
 			"on one that exists name its RuntimeClasses with --runtime-class")
 	}
-	for _, option := range []struct {
+	type option struct {
 		flag  string
 		given bool
-	}{
+	}
+	given := []option{
 		{"--cluster-name", options.ClusterName != ""}, {"--kind-config", options.ClusterConfig != ""},
 		{"--engine", options.Engine != ""}, {"--node-image", options.NodeImage != ""}, {"--keep", options.Keep},
-	} {
+	}
+	for _, part := range options.NodeVersions.Parts() {
+		given = append(given, option{"--" + part.Name, *part.Version != ""})
+	}
+	for _, option := range given {
 		if option.given {
 			return fmt.Errorf("%s is about a cluster that is created, and --kubeconfig or --context names one that exists; leave one of them out",
 				option.flag)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"sharedpid.example/fixtures/node"
 	"sharedpid.example/fixtures/runtimes"
 )
 
@@ -32,6 +33,9 @@ func TestValidateRefuses(t *testing.T) {
 		"long name":         {Options{ClusterName: strings.Repeat("x", 51)}, "at most 50"},
 		"unknown engine":    {Options{Engine: "rkt"}, `--engine: engine "rkt" is not known`},
 		"no image":          {Options{NodeImage: "Not An Image"}, `--node-image: node image "Not An Image"`},
+		"unknown version":   {Options{NodeVersions: node.Versions{Kubernetes: "1.9.0"}}, `--kubernetes: version "1.9.0" is not known; the known`},
+		"no such pair":      {Options{NodeVersions: node.Versions{Containerd: "1.7.31"}}, "--containerd: Kubernetes 1.37.2 takes"},
+		"version of kind's": {Options{NodeVersions: node.Versions{Runc: "1.3.3"}, NodeImage: "kind"}, "are about the local node image"},
 		"unknown runtime":   {Options{Runtimes: []string{"rusnc"}}, `--runtime: there is no runtime "rusnc"`},
 		"runtime twice":     {Options{Runtimes: []string{"runc", "runc"}}, "--runtime: the runtime runc is named twice"},
 		"both kinds":        {Options{Runtimes: []string{"runc"}, Handlers: set}, "--runtime: a cluster gets either these"},
@@ -46,6 +50,7 @@ func TestValidateRefuses(t *testing.T) {
 		"configuration of an existing one": {Options{Kubeconfig: kubeconfig, ClusterConfig: "x"}, "--kind-config is about"},
 		"engine of an existing one":        {Options{Context: "x", Engine: "docker"}, "--engine is about"},
 		"image of an existing one":         {Options{Context: "x", NodeImage: "kind"}, "--node-image is about"},
+		"version of an existing one":       {Options{Context: "x", NodeVersions: node.Versions{Runc: "1.3.3"}}, "--runc is about"},
 		"keeping an existing one":          {Options{Kubeconfig: kubeconfig, Keep: true}, "--keep is about"},
 		"runtimes of an existing one":      {Options{Kubeconfig: kubeconfig, Runtimes: []string{"runc"}}, "--runtime-class"},
 		"faults in an existing one":        {Options{Kubeconfig: kubeconfig, Handlers: set}, "leave out --kubeconfig and --context"},
@@ -77,6 +82,9 @@ func TestValidateTakes(t *testing.T) {
 		"everything": {
 			ClusterName: "a1.b-2", ClusterConfig: configuration, Engine: "podman", NodeImage: "example.com/node:1",
 			Runtimes: []string{"runc", "crun"}, Keep: true,
+		},
+		"versions": {
+			NodeImage: "local", NodeVersions: node.Versions{Kubernetes: "1.36.3", Containerd: "2.2.1", Runc: "1.3.3"},
 		},
 		"the configuration of the checkout": {ClusterConfig: filepath.Join("..", "..", DefaultClusterConfig)},
 	} {

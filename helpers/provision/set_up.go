@@ -65,7 +65,7 @@ func (setUp setUp) provideNodeImage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	image, err := node.Select(ctx, setUp.root, working, setUp.options.NodeImage)
+	image, err := node.Select(ctx, setUp.root, working, setUp.options.NodeImage, setUp.options.NodeVersions)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (setUp setUp) provideNodeImage(ctx context.Context) error {
 	if working.HasImage(ctx, image) {
 		return nil
 	}
-	local, err := node.Reference(setUp.root)
+	local, err := node.Reference(setUp.root, setUp.options.NodeVersions)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (setUp setUp) buildNodeImage(ctx context.Context, working *engine.Engine, r
 	if err != nil {
 		return err
 	}
-	return node.Build(ctx, setUp.root, setUp.cache, working, built, setUp.printer.Step)
+	return node.Build(ctx, setUp.root, setUp.cache, setUp.options.NodeVersions, working, built, setUp.printer.Step)
 }
 
 // archivesPrefix begins the names of the folders, below the cache directory, that hold archives of test images.

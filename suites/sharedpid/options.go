@@ -68,6 +68,10 @@ func (options *options) addCreation(flags *pflag.FlagSet) {
 	flags.StringVar(&options.cluster.Engine, "engine", "", "container `ENGINE`: docker, podman or nerdctl (default: the first that works)")
 	flags.StringVar(&options.cluster.NodeImage, "node-image", "",
 		"`IMAGE` of the nodes: kind, local or a reference (default: local if built, else kind's)")
+	for _, part := range options.cluster.NodeVersions.Parts() {
+		flags.StringVar(part.Version, part.Name, "",
+			"`VERSION` of "+part.Name+" in the nodes, whose image is then local: "+strings.Join(part.Known, ", ")+" (default: the last)")
+	}
 }
 
 func (options *options) addCluster(flags *pflag.FlagSet) {
