@@ -34,7 +34,6 @@ func TestValidateRefuses(t *testing.T) {
 		"unknown engine":    {Options{Engine: "rkt"}, `--engine: engine "rkt" is not known`},
 		"no image":          {Options{NodeImage: "Not An Image"}, `--node-image: node image "Not An Image"`},
 		"unknown version":   {Options{NodeVersions: node.Versions{Kubernetes: "1.9.0"}}, `--kubernetes: version "1.9.0" is not known; the known`},
-		"no such pair":      {Options{NodeVersions: node.Versions{Containerd: "1.7.31"}}, "--containerd: Kubernetes 1.37.2 takes"},
 		"version of kind's": {Options{NodeVersions: node.Versions{Runc: "1.3.3"}, NodeImage: "kind"}, "are about the local node image"},
 		"unknown runtime":   {Options{Runtimes: []string{"rusnc"}}, `--runtime: there is no runtime "rusnc"`},
 		"runtime twice":     {Options{Runtimes: []string{"runc", "runc"}}, "--runtime: the runtime runc is named twice"},
