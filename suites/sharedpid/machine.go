@@ -139,7 +139,7 @@ func prepareMachine(ctx context.Context, options options) (machine.Options, erro
 	if err != nil {
 		return machine.Options{}, err
 	}
-	image, err := node.Reference(root)
+	image, err := node.Reference(root, options.cluster.NodeVersions)
 	if err != nil {
 		return machine.Options{}, err
 	}
