@@ -139,7 +139,7 @@ func prepareMachine(ctx context.Context, options options) (machine.Options, erro
 	if err != nil {
 		return machine.Options{}, err
 	}
-	image, err := node.Reference(root, options.cluster.NodeVersions)
+	image, err := node.Reference(root, node.Versions{})
 	if err != nil {
 		return machine.Options{}, err
 	}
