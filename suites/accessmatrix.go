@@ -81,7 +81,7 @@ func lookAtAccess(ctx context.Context, session *suite.Session) (lookedMatrix, er
 		}
 	}
 	for _, cell := range looked.Cells {
-		if cell.Want == access.Allowed && (cell.Observed == "EACCES" || cell.Observed == "EPERM") {
+		if cell.Want == access.Allowed && access.Refused(cell.Observed) {
 			return looked, refusedToExecAlone(ctx, session, fmt.Sprintf("%s of the %s by %s is %s",
 				cell.Operation, cell.Target, cell.Caller, cell.Observed))
 		}

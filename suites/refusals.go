@@ -54,7 +54,7 @@ func refusalOf(looked suite.ExecResult) string {
 
 // denied tells whether the kernel refused what a command wanted. What the shell may not execute wanted nothing yet.
 func denied(result suite.ExecResult) bool {
-	return !notRun(result) && (result.Errno() == "EACCES" || result.Errno() == "EPERM")
+	return !notRun(result) && access.Refused(result.Errno())
 }
 
 // notRun tells whether the shell did not find a program, or may not execute it: nothing is known then of what the command is about.

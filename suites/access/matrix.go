@@ -65,6 +65,9 @@ func (matrix Matrix) Of(caller string) []reports.Access {
 	return slices.DeleteFunc(slices.Clone(matrix.Cells), func(cell reports.Access) bool { return cell.Caller != caller })
 }
 
+// Refused tells whether an errno is one with which the kernel refuses, by its own rules or a security module's.
+func Refused(errno string) bool { return errno == "EACCES" || errno == "EPERM" }
+
 // Add judges what one caller observed, target by target and operation by operation, by the rules.
 func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
 	matrix.Callers = append(matrix.Callers, caller)
@@ -76,8 +79,7 @@ func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
 			}
 			cell.Want, cell.Rule, cell.Narrowed = Expected(caller, target, operation, platform)
 			// A security module may forbid more than the rules: it is believed where it is on, and only in refusing.
-			refused := cell.Observed == "EACCES" || cell.Observed == "EPERM"
-			if cell.Want == Allowed && refused && operation.check != checkNothing {
+			if cell.Want == Allowed && Refused(cell.Observed) && operation.check != checkNothing {
 				explanation := LabelsOf(caller, target).Explain()
 				if explanation.Module != "" {
 					cell.Want, cell.Narrowed = cell.Observed, explanation.Module

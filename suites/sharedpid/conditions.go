@@ -22,7 +22,6 @@ import (
 	"sharedpid.example/helpers/progress"
 	"sharedpid.example/helpers/provision"
 	"sharedpid.example/helpers/suite"
-	"sharedpid.example/helpers/workspace"
 	"sharedpid.example/reports"
 )
 
@@ -145,21 +144,11 @@ func addRuntimes(ctx context.Context, options *options, selected []conditions.Co
 	if len(names) == 0 {
 		return nil
 	}
-	root, err := workspace.Root()
-	if err != nil {
-		return err
-	}
-	cache, err := workspace.Cache()
-	if err != nil {
-		return err
-	}
 	odd, err := faults.Named(names)
 	if err != nil {
 		return err
 	}
-	// Each cluster has a runtime of its own: its nodes mount the folder.
-	options.cluster.Handlers, err = faults.Build(ctx, root, filepath.Join(cache, "faults", options.cluster.ClusterName), odd)
-	return err
+	return options.giveRuntimes(ctx, odd)
 }
 
 // onlyNode waits for the node of the cluster.

@@ -67,10 +67,9 @@ could not be written, 3 interrupted or undecided.`,
 	return command
 }
 
-// runFaults checks the traits under the healthy runtime and under each fault, on one cluster.
-func runFaults(command *cobra.Command, options options, selected []faults.Fault) error {
-	ctx, stderr := command.Context(), command.ErrOrStderr()
-	printer := progress.NewPrinter(stderr)
+// giveRuntimes builds faulty runtimes, beside the healthy one, and gives the cluster their handlers. Each cluster has a folder of its own:
+// its nodes mount it.
+func (options *options) giveRuntimes(ctx context.Context, selected []faults.Fault) error {
 	root, err := workspace.Root()
 	if err != nil {
 		return err
@@ -79,9 +78,15 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 	if err != nil {
 		return err
 	}
-	// Each cluster has a runtime of its own: its nodes mount the folder.
-	folder := filepath.Join(cache, "faults", options.cluster.ClusterName)
-	if options.cluster.Handlers, err = faults.Build(ctx, root, folder, selected); err != nil {
+	options.cluster.Handlers, err = faults.Build(ctx, root, filepath.Join(cache, "faults", options.cluster.ClusterName), selected)
+	return err
+}
+
+// runFaults checks the traits under the healthy runtime and under each fault, on one cluster.
+func runFaults(command *cobra.Command, options options, selected []faults.Fault) error {
+	ctx, stderr := command.Context(), command.ErrOrStderr()
+	printer := progress.NewPrinter(stderr)
+	if err := options.giveRuntimes(ctx, selected); err != nil {
 		return err
 	}
 	options.runtimeClasses = options.cluster.Handlers.Names()
