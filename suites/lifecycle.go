@@ -772,7 +772,8 @@ func judgeNotes(judge suite.Judge, last, ends *corev1.Pod) error {
 	for _, container := range notingParents {
 		judge.Claim.Expect(noted[container+":child"]).To(gomega.BeZero(), "the child in container %s got TERM", container)
 	}
-	for _, container := range unnoted(last) {
+	if late := unnoted(last); len(late) > 0 {
+		container := late[0]
 		if state := pod.Container(ends, container).State.Terminated; state == nil || state.ExitCode != 137 {
 			return suite.Undecided(reports.OutOfTime, "the start process of %s had not got TERM when the observer ended", container)
 		}
