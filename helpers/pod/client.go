@@ -18,7 +18,7 @@ import (
 // Limits are how much a client asks of a cluster, over all Pods and all callers together. Both must be positive.
 type Limits struct {
 	Execs             int     // commands that run in containers at once
-	RequestsPerSecond float32 // requests to the API, execs included; as many may come at once after a quiet second
+	RequestsPerSecond float32 // requests to the API, execs included, in whichever second
 }
 
 // Client reaches the Pods of a cluster. It is safe for concurrent use.
@@ -65,8 +65,10 @@ func (limits Limits) rateLimiter() (flowcontrol.RateLimiter, error) {
 		return nil, fmt.Errorf("limits of a client must be positive: %d execs at once, %g requests a second",
 			limits.Execs, limits.RequestsPerSecond)
 	}
-	burst := max(1, int(limits.RequestsPerSecond))
-	return rateLimiter{flowcontrol.NewTokenBucketRateLimiter(limits.RequestsPerSecond, burst)}, nil
+	// A bucket that is full lets its burst through beside the rate: together they are the limit.
+	burst := max(1, int(limits.RequestsPerSecond/10))
+	rate := max(limits.RequestsPerSecond-float32(burst), limits.RequestsPerSecond/2)
+	return rateLimiter{flowcontrol.NewTokenBucketRateLimiter(rate, burst)}, nil
 }
 
 // rateLimiter gives the error of a wait that would outlast its context's deadline a type: the library has only words for it.

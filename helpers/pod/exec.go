@@ -47,6 +47,15 @@ func (pod *Pod) ExecOnce(ctx context.Context, container string, limit time.Durat
 	return results, err
 }
 
+// ExecInput is Exec of one command that reads an input, and that may run twice.
+func (pod *Pod) ExecInput(ctx context.Context, container string, limit time.Duration, input []byte, command string) (ExecResult, error) {
+	results, err := pod.execInput(ctx, container, limit, mayHelp, input, []string{command})
+	if err != nil {
+		return ExecResult{}, err
+	}
+	return results[0], nil
+}
+
 // ExecAnywhere is Exec in the first container of the Pod that runs. Such a one must run within start. It fails at once when
 // the Pod is being deleted.
 func (pod *Pod) ExecAnywhere(ctx context.Context, start, limit time.Duration, commands ...string) ([]ExecResult, error) {
@@ -73,13 +82,21 @@ func (pod *Pod) ExecAnywhere(ctx context.Context, start, limit time.Duration, co
 func (pod *Pod) exec(
 	ctx context.Context, container string, limit time.Duration, again func(error) (bool, time.Duration), commands []string,
 ) ([]ExecResult, error) {
+	return pod.execInput(ctx, container, limit, again, nil, commands)
+}
+
+// execInput is exec with an input for the commands, nil for none.
+func (pod *Pod) execInput(
+	ctx context.Context, container string, limit time.Duration, again func(error) (bool, time.Duration), input []byte, commands []string,
+) ([]ExecResult, error) {
 	doing := "exec in container " + container
 	if err := pod.client.execs.Acquire(ctx, 1); err != nil {
 		return nil, pod.failed(ctx, doing, fmt.Errorf("waiting for its turn: %w", context.Cause(ctx)))
 	}
 	defer pod.client.execs.Release(1)
+	script := execScript(commands, input != nil)
 	results, err := retry(ctx, again, func(ctx context.Context) ([]ExecResult, error) {
-		output, err := pod.run(ctx, container, limit, execScript(commands))
+		output, err := pod.run(ctx, container, limit, input, script)
 		if err != nil {
 			return nil, err
 		}
@@ -91,17 +108,21 @@ func (pod *Pod) exec(
 	return results, nil
 }
 
-// run runs a shell script in a container and returns its standard output.
-func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, script string) (string, error) {
+// run runs a shell script in a container, with an input unless that is nil, and returns its standard output.
+func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, input []byte, script string) (string, error) {
 	if err := pod.client.requests.Wait(ctx); err != nil {
 		return "", err
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, notWithin(limit))
 	defer cancel()
+	var stdin io.Reader
+	if input != nil {
+		stdin = bytes.NewReader(input)
+	}
 	var stdout, stderr bytes.Buffer
 	err := pod.client.executor.Execute(limited, pod.Namespace, pod.Name, &corev1.PodExecOptions{
-		Container: container, Command: []string{"sh", "-c", script}, Stdout: true, Stderr: true,
-	}, &stdout, &stderr)
+		Container: container, Command: []string{"sh", "-c", script}, Stdin: stdin != nil, Stdout: true, Stderr: true,
+	}, stdin, &stdout, &stderr)
 	var exit utilexec.CodeExitError
 	switch {
 	case errors.As(err, &exit):
@@ -114,9 +135,9 @@ func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, 
 
 // Executor runs a command in a container of a Pod.
 type Executor interface {
-	// Execute returns when the command has ended, the connection is lost or ctx ends. The error is a
-	// k8s.io/client-go/util/exec.CodeExitError when the command ended with another code than 0.
-	Execute(ctx context.Context, namespace, pod string, options *corev1.PodExecOptions, stdout, stderr io.Writer) error
+	// Execute returns when the command has ended, the connection is lost or ctx ends. The command has no input when stdin is nil. The error
+	// is a k8s.io/client-go/util/exec.CodeExitError when the command ended with another code than 0.
+	Execute(ctx context.Context, namespace, pod string, options *corev1.PodExecOptions, stdin io.Reader, stdout, stderr io.Writer) error
 }
 
 // remote runs commands through the API of a cluster.
@@ -126,7 +147,7 @@ type remote struct {
 }
 
 func (remote remote) Execute(
-	ctx context.Context, namespace, pod string, options *corev1.PodExecOptions, stdout, stderr io.Writer,
+	ctx context.Context, namespace, pod string, options *corev1.PodExecOptions, stdin io.Reader, stdout, stderr io.Writer,
 ) error {
 	request := remote.client.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
 		VersionedParams(options, scheme.ParameterCodec)
@@ -146,7 +167,7 @@ func (remote remote) Execute(
 	if err != nil {
 		return err
 	}
-	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: stdout, Stderr: stderr})
 	if err != nil && refusal != nil && strings.HasPrefix(err.Error(), "unable to upgrade connection") {
 		return refused(refusal.Cause, err)
 	}
@@ -203,14 +224,51 @@ var errnoStrings = []struct{ words, name string }{
 
 // execScript joins commands into one shell script, so that one exec does for all of them. Each one runs in a
 // subshell and its output travels as hexadecimal: binary files arrive whole, and nothing a container prints can
-// forge another command's answer.
-func execScript(commands []string) string {
+// forge another command's answer. Without an input a command that reads finds the end of a file.
+func execScript(commands []string, input bool) string {
+	from := noInput
+	if input {
+		from = ""
+	}
 	var script strings.Builder
 	for _, command := range commands {
-		fmt.Fprintf(&script, "{ ( %s\n) 2>&1; printf '\\n%%d' $?; } </dev/null | od -An -v -tx1 | tr -d ' \\n'; echo\n", command)
+		script.WriteString(beforeCommand + command + afterCommand + from + encoded)
 	}
-	script.WriteString("echo complete\n")
+	script.WriteString(afterCommands)
 	return script.String()
+}
+
+// What execScript puts around each command, and after all of them.
+const (
+	beforeCommand = "{ ( "
+	afterCommand  = "\n) 2>&1; printf '\\n%d' $?; }"
+	noInput       = " </dev/null"
+	encoded       = " | od -An -v -tx1 | tr -d ' \\n'; echo\n"
+	afterCommands = "echo complete\n"
+)
+
+// Answer returns what the shell script of an exec prints where its commands show what answer returns for them, in their order. It is
+// for whoever stands in for a node. It fails when Exec sends no such script.
+func Answer(script string, answer func(commands []string) ([]ExecResult, error)) (string, error) {
+	joined, whole := strings.CutSuffix(script, afterCommands)
+	joined = strings.ReplaceAll(joined, afterCommand+noInput+encoded, afterCommand+encoded)
+	parts := strings.Split(joined, afterCommand+encoded)
+	if !whole || parts[len(parts)-1] != "" {
+		return "", fmt.Errorf("no script of an exec: %q", script)
+	}
+	commands := parts[:len(parts)-1]
+	for i := range commands {
+		commands[i] = strings.TrimPrefix(commands[i], beforeCommand)
+	}
+	results, err := answer(commands)
+	if err != nil {
+		return "", err
+	}
+	var printed strings.Builder
+	for _, result := range results {
+		fmt.Fprintf(&printed, "%x\n", fmt.Sprintf("%s\n%d", result.Output, result.ExitCode))
+	}
+	return printed.String() + "complete\n", nil
 }
 
 // errIncomplete says that the answer to an exec was lost on its way: not a result.

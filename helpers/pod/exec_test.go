@@ -28,7 +28,7 @@ import (
 
 func runScript(t *testing.T, commands ...string) []ExecResult {
 	t.Helper()
-	output, err := exec.CommandContext(t.Context(), "sh", "-c", execScript(commands)).Output()
+	output, err := exec.CommandContext(t.Context(), "sh", "-c", execScript(commands, false)).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,11 +95,12 @@ type executor struct {
 	now     int
 	started []time.Time
 	in      []string
+	inputs  []string
 	execute func(ctx context.Context, attempt int, stdout, stderr io.Writer) error
 }
 
 func (executor *executor) Execute(
-	ctx context.Context, _, _ string, options *corev1.PodExecOptions, stdout, stderr io.Writer,
+	ctx context.Context, _, _ string, options *corev1.PodExecOptions, stdin io.Reader, stdout, stderr io.Writer,
 ) error {
 	executor.mutex.Lock()
 	executor.sent++
@@ -107,6 +108,10 @@ func (executor *executor) Execute(
 	executor.most = max(executor.most, executor.now)
 	executor.started = append(executor.started, time.Now())
 	executor.in = append(executor.in, options.Container)
+	if options.Stdin {
+		input, _ := io.ReadAll(stdin)
+		executor.inputs = append(executor.inputs, string(input))
+	}
 	attempt := executor.sent
 	executor.mutex.Unlock()
 	defer func() {
@@ -120,6 +125,21 @@ func (executor *executor) Execute(
 func answer(_ context.Context, _ int, stdout, _ io.Writer) error {
 	_, err := io.WriteString(stdout, "6869"+"0a30\ncomplete\n")
 	return err
+}
+
+// TestExecInput sends the whole input with each attempt.
+func TestExecInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.executor.execute = failing(&websocket.CloseError{Code: websocket.CloseAbnormalClosure})
+		result, err := cluster.create(t, "pod").ExecInput(t.Context(), "c", time.Second, []byte("program"), "cat >file")
+		if err != nil || result.Command != "cat >file" || result.Output != "hi" {
+			t.Errorf("%+v, %v", result, err)
+		}
+		if inputs := strings.Join(cluster.executor.inputs, ", "); inputs != "program, program" {
+			t.Errorf("inputs are %s", inputs)
+		}
+	})
 }
 
 // failing answers after its first errors.
@@ -270,7 +290,7 @@ func TestExecsWaitForTheLimitOfRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		expectAfter(t, start, 2*time.Second) // two at once, and four at two a second
+		expectAfter(t, start, 5*time.Second) // one at once, and five at one a second: together two go in the first
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		_, err = pod.Exec(ctx, "c", time.Second, "true")
@@ -280,6 +300,39 @@ func TestExecsWaitForTheLimitOfRequests(t *testing.T) {
 		_, err = pod.Exec(cancelled, "c", time.Second, "true")
 		expectError(t, err, reports.Interrupted)
 	})
+}
+
+// TestAnswer is what Exec reads: whoever stands in for a node speaks its language.
+func TestAnswer(t *testing.T) {
+	commands := []string{"cat /file", "for each in 1 2; do\n  echo $each\ndone", "true"}
+	want := []ExecResult{{Output: "a\x00b\n"}, {Output: "", ExitCode: 1}, {Output: "complete\n"}}
+	printed, err := Answer(execScript(commands, false), func(asked []string) ([]ExecResult, error) {
+		if !slices.Equal(asked, commands) {
+			t.Errorf("asked for %q, want %q", asked, commands)
+		}
+		return want, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := parseExec(commands, printed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, result := range results {
+		if result.Output != want[i].Output || result.ExitCode != want[i].ExitCode {
+			t.Errorf("%q shows %+v, want %+v", commands[i], result, want[i])
+		}
+	}
+	for _, script := range []string{"", "echo complete", "sleep 1; echo complete\n"} {
+		if _, err := Answer(script, nil); err == nil {
+			t.Errorf("the script %q is accepted", script)
+		}
+	}
+	unknown := errors.New("unknown")
+	if _, err := Answer(execScript(commands, true), func([]string) ([]ExecResult, error) { return nil, unknown }); !errors.Is(err, unknown) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestLimitsMustBePositive(t *testing.T) {
@@ -382,7 +435,7 @@ func TestExecThroughTheAPI(t *testing.T) {
 	if !Killed(err) || !strings.Contains(err.Error(), "Killed") {
 		t.Errorf("error is %v", err)
 	}
-	_, err = server(t, "", write(1, "6869")).run(t.Context(), "c", time.Minute, "true")
+	_, err = server(t, "", write(1, "6869")).run(t.Context(), "c", time.Minute, nil, "true")
 	expectError(t, err, reports.Lost, "abnormal closure")
 	_, err = server(t, "", nil).Exec(t.Context(), "c", time.Minute, "true")
 	expectError(t, err, reports.Refused, "no exec")
@@ -390,6 +443,6 @@ func TestExecThroughTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Open(nil, "run", "pod").run(t.Context(), "c", time.Minute, "true")
+	_, err = client.Open(nil, "run", "pod").run(t.Context(), "c", time.Minute, nil, "true")
 	expectError(t, err, reports.Lost, "refused")
 }

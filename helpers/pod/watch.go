@@ -101,6 +101,15 @@ func inform[T any](
 	}); err != nil {
 		return nil, err
 	}
+	// What managed fields tell is half of an object, and is not asked for here.
+	if err := informer.SetTransform(func(object any) (any, error) {
+		if about, ok := object.(metav1.Object); ok {
+			about.SetManagedFields(nil)
+		}
+		return object, nil
+	}); err != nil {
+		return nil, err
+	}
 	go informer.RunWithContext(ctx)
 	return informer, nil
 }
@@ -125,10 +134,23 @@ func (watch *Watch) set(pod *corev1.Pod) {
 }
 
 func (watch *Watch) remove(pod *corev1.Pod) {
+	watch.mutex.Lock()
+	forgotten := watch.pods[pod.Name] == nil
+	watch.mutex.Unlock()
+	if forgotten {
+		return
+	}
 	watch.change(pod.Name, func(state *state) {
 		watch.failing = nil
 		state.current, state.last, state.seen, state.failures = nil, pod, true, nil
 	})
+}
+
+// Forget lets go of what is known of a Pod that is gone, and that nobody asks about any more: it would be kept until the watch ends.
+func (watch *Watch) Forget(name string) {
+	watch.mutex.Lock()
+	defer watch.mutex.Unlock()
+	delete(watch.pods, name)
 }
 
 // change changes what is known of one Pod, and wakes those who wait for it.

@@ -214,6 +214,23 @@ func TestLastIsKeptWhenThePodIsGone(t *testing.T) {
 	})
 }
 
+// TestAForgottenPodTakesNoRoom: a run makes thousands of Pods, one after the other.
+func TestAForgottenPodTakesNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		created := cluster.create(t, "pod")
+		cluster.change(t, "pod", running)
+		created.watch.Forget("pod")
+		if err := created.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(created.watch.pods) != 0 {
+			t.Errorf("the watch knows %v", created.watch.pods)
+		}
+	})
+}
+
 func TestALostNodeEndsWaitsAndIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(t)

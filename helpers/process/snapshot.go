@@ -218,7 +218,7 @@ func (process *Process) parseStatus(line string) error {
 	var err error
 	switch key {
 	case "State":
-		process.State = fields[0]
+		process.State = strings.Clone(fields[0]) // the output is large, and the process is kept
 	case "PPid":
 		process.PPID, err = strconv.Atoi(fields[0])
 	case "Groups":

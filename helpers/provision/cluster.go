@@ -6,6 +6,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -82,8 +83,11 @@ func obtain(ctx context.Context, options Options, printer *progress.Printer, ope
 }
 
 func (cluster *Cluster) reach() error {
-	configuration, name, err := existing(cluster.options.Kubeconfig, cluster.options.Context)
+	configuration, name, err := cluster.options.existing()
 	cluster.Configuration = configuration
+	if cluster.options.Inside {
+		cluster.printer.Printf("==> no kubeconfig is named and this is a Pod: its cluster is taken, with its service account")
+	}
 	cluster.Description = reports.Cluster{Name: name, Origin: originExisting}
 	return err
 }
@@ -102,9 +106,15 @@ func (cluster *Cluster) provide(ctx context.Context, open newLibrary) error {
 	if err != nil {
 		return fmt.Errorf("%w; run make e2e or sharedpid setup once, which install one, or name a cluster that exists with --kubeconfig", err)
 	}
-	want := wanted{}
+	want := wanted{patches: cluster.options.NodeVersions.KubeadmPatches()}
 	if want.image, err = cluster.options.findNodeImage(ctx, root, working); err != nil {
 		return err
+	}
+	if cluster.options.Worker.Given() {
+		worker := Options{NodeVersions: cluster.options.Worker}
+		if want.worker, err = worker.findNodeImage(ctx, root, working); err != nil {
+			return err
+		}
 	}
 	if want.handlers, err = cluster.findHandlers(root); err != nil {
 		return err
@@ -122,7 +132,12 @@ func (cluster *Cluster) provide(ctx context.Context, open newLibrary) error {
 		return err
 	}
 	cluster.kind = ours
-	cluster.Description = reports.Cluster{Name: name, Origin: originKept, Engine: working.Name, NodeImage: want.image}
+	// A configuration may name the images itself.
+	image := want.image
+	if len(configuration.Nodes) > 0 {
+		image = cmp.Or(configuration.Nodes[0].Image, image)
+	}
+	cluster.Description = reports.Cluster{Name: name, Origin: originKept, Engine: working.Name, NodeImage: image}
 	if replaced != "" {
 		cluster.printer.Printf("==> deleted the cluster %s of an earlier run: %s", name, replaced)
 	}
@@ -166,9 +181,18 @@ func (options Options) readClusterConfig(root string) (*v1alpha4.Cluster, error)
 	return configuration, nil
 }
 
+// selectNodeImage returns the reference of the node image that was chosen, with its registry, whether the engine holds it or not.
+func (options Options) selectNodeImage(ctx context.Context, root string, working *engine.Engine) (string, error) {
+	image, err := node.Select(ctx, root, working, options.NodeImage, options.NodeVersions)
+	if err != nil {
+		return "", err
+	}
+	return engine.Qualified(image), nil
+}
+
 // findNodeImage returns the reference of the node image that was chosen. A local one must be built.
 func (options Options) findNodeImage(ctx context.Context, root string, working *engine.Engine) (string, error) {
-	image, err := node.Select(ctx, root, working, options.NodeImage, options.NodeVersions)
+	image, err := options.selectNodeImage(ctx, root, working)
 	if err != nil {
 		return "", err
 	}

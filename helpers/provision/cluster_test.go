@@ -49,6 +49,16 @@ func TestClusterIsCreatedAndDeleted(t *testing.T) {
 	}
 }
 
+// TestNodesOfNerdctlAreRemovedAtOnce: kind does not delete those that were killed.
+func TestNodesOfNerdctlAreRemovedAtOnce(t *testing.T) {
+	machine := newMachine(t)
+	machine.write(filepath.Join(machine.folder, "nerdctl"), docker)
+	machine.close(machine.obtain(Options{ClusterName: "mine", Engine: "nerdctl"}))
+	if asked := machine.asked(); !strings.Contains(asked, "rm --force --volumes mine-control-plane\n") || strings.Contains(asked, "kill ") {
+		t.Errorf("the engine was asked\n%s", asked)
+	}
+}
+
 func TestKeptClusterIsFoundUntilItIsCleaned(t *testing.T) {
 	machine := newMachine(t)
 	cluster := machine.obtain(Options{Keep: true})

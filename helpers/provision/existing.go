@@ -4,15 +4,42 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"sharedpid.example/helpers/workspace"
 )
+
+// Inside tells whether a run that names no cluster is to take the one that this process runs in: it is in a Pod, and outside of a
+// checkout, without which no cluster is created. A CI job in a checkout creates one, although it may be a Pod as well.
+func Inside() bool {
+	_, err := workspace.Root()
+	return err != nil && os.Getenv("KUBERNETES_SERVICE_HOST") != ""
+}
+
+// nameInside is what reports call the cluster that the run is in.
+const nameInside = "the run's own"
+
+// existing returns how to reach the cluster that the options name, and what reports call it.
+func (options Options) existing() (*rest.Config, string, error) {
+	if !options.Inside {
+		return existing(options.Kubeconfig, options.Context)
+	}
+	configuration, err := rest.InClusterConfig()
+	if err != nil {
+		return nil, "", fmt.Errorf("this is a Pod without a service account's token (%w): set automountServiceAccountToken, "+
+			"or name a cluster with --kubeconfig", err)
+	}
+	return configuration, nameInside, nil
+}
 
 // existing returns how to reach a cluster that exists, from a kubeconfig file (with an empty path the ones that kubectl
 // would read) and a context in it (with an empty name its current one), and the name of the context. Nothing is written.
@@ -74,9 +101,23 @@ func Version(ctx context.Context, configuration *rest.Config) (string, error) {
 	if err == nil {
 		err = json.Unmarshal(content, &info)
 	}
+	if apierrors.IsUnauthorized(err) {
+		return "", fmt.Errorf("the API at %s does not accept %s", configuration.Host, credentials(configuration))
+	}
 	if err != nil {
-		return "", fmt.Errorf("the API at %s does not answer: %w; check that the cluster runs and the kubeconfig is its own",
-			configuration.Host, err)
+		check := "the cluster runs and the kubeconfig is its own"
+		if configuration.BearerTokenFile != "" {
+			check = "Pods reach the Service kubernetes: kube-proxy or what stands in for it, and network policies"
+		}
+		return "", fmt.Errorf("the API at %s does not answer: %w; check that %s", configuration.Host, err, check)
 	}
 	return info.GitVersion, nil
+}
+
+// credentials says what an API did not accept, and what to do about it.
+func credentials(configuration *rest.Config) string {
+	if configuration.BearerTokenFile != "" {
+		return "the token in " + configuration.BearerTokenFile + ": it has expired, or its service account was deleted; start the Pod anew"
+	}
+	return "the kubeconfig's credentials: they have expired, or are another cluster's; log in again"
 }

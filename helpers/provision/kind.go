@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -29,6 +30,8 @@ type kindCluster struct {
 // wanted says what the nodes of a cluster must be, so that it can be used.
 type wanted struct {
 	image    string
+	worker   string   // image of a worker beside the configuration's own nodes, empty for none
+	patches  []string // of kubeadm's configuration, which the image needs
 	handlers runtimes.Set
 }
 
@@ -94,7 +97,7 @@ func (cluster *kindCluster) unusable(ctx context.Context, ours record, want want
 	switch {
 	case !ours.Ready:
 		return "its creation was cut short"
-	case ours.Image != want.image:
+	case ours.Image != want.image || ours.Worker != want.worker:
 		return "it has another node image"
 	case ours.Folder != want.handlers.Folder || !slices.Equal(ours.Handlers, want.handlers.Names()):
 		return "it has other runtime handlers"
@@ -138,9 +141,9 @@ func (cluster *kindCluster) kept() bool {
 // create creates the cluster with a configuration, to which what this host and the handlers need is added. One that
 // fails, or whose ctx ends, must be destroyed.
 func (cluster *kindCluster) create(ctx context.Context, configuration *v1alpha4.Cluster, want wanted) error {
-	cluster.complete(configuration, want.handlers)
+	cluster.complete(configuration, want)
 	ours := record{
-		Engine: cluster.engine.Name, Image: want.image, Created: time.Now(),
+		Engine: cluster.engine.Name, Image: want.image, Worker: want.worker, Created: time.Now(),
 		Handlers: want.handlers.Names(), Folder: want.handlers.Folder,
 	}
 	if err := cluster.folder.write(ours); err != nil {
@@ -148,7 +151,7 @@ func (cluster *kindCluster) create(ctx context.Context, configuration *v1alpha4.
 	}
 	created := make(chan error, 1)
 	go func() {
-		created <- cluster.library.create(cluster.name, configuration, want.image, cluster.folder.kubeconfig())
+		created <- cluster.library.create(cluster.name, configuration, cluster.folder.kubeconfig())
 	}()
 	select {
 	case err := <-created:
@@ -186,18 +189,24 @@ func (cluster *kindCluster) explain(ctx context.Context, err error, image string
 	return fmt.Errorf("%w; next step: %s", err, creationStep(err.Error(), cluster.engine.Name, image))
 }
 
-// complete adds to a configuration what nodes need on this host, and the handlers.
-func (cluster *kindCluster) complete(configuration *v1alpha4.Cluster, set runtimes.Set) {
-	host := cluster.engine.Host
-	configuration.KubeadmConfigPatches = append(configuration.KubeadmConfigPatches, host.KubeadmPatches()...)
+// complete adds to a configuration what nodes need on this host, the worker, the handlers, and the image of each node that names none.
+func (cluster *kindCluster) complete(configuration *v1alpha4.Cluster, want wanted) {
+	host, set := cluster.engine.Host, want.handlers
+	if len(configuration.Nodes) == 0 {
+		configuration.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
+	}
+	if want.worker != "" {
+		configuration.Nodes = append(configuration.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole, Image: want.worker})
+	}
+	for i := range configuration.Nodes {
+		configuration.Nodes[i].Image = cmp.Or(configuration.Nodes[i].Image, want.image)
+	}
+	configuration.KubeadmConfigPatches = append(configuration.KubeadmConfigPatches, slices.Concat(host.KubeadmPatches(), want.patches)...)
 	configuration.ContainerdConfigPatches = append(configuration.ContainerdConfigPatches, host.ContainerdPatches()...)
 	if set.Folder == "" {
 		return
 	}
 	configuration.ContainerdConfigPatches = append(configuration.ContainerdConfigPatches, set.ContainerdPatches(host.SystemdCgroup())...)
-	if len(configuration.Nodes) == 0 {
-		configuration.Nodes = []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}
-	}
 	for i := range configuration.Nodes {
 		configuration.Nodes[i].ExtraMounts = append(configuration.Nodes[i].ExtraMounts, v1alpha4.Mount{
 			HostPath: set.Folder, ContainerPath: runtimes.Directory, Readonly: true,
@@ -225,14 +234,19 @@ func (cluster *kindCluster) stopCreation(created <-chan error) {
 	})
 }
 
-// killNodes ends the node containers at once; without it podman waits ten seconds for each to stop by itself.
+// killNodes ends the node containers at once; without it podman waits ten seconds for each to stop by itself. In nerdctl it removes them as
+// well: kind changes the restart policy of what it deletes there, which fails for a container that does not run.
 func (cluster *kindCluster) killNodes(ctx context.Context) {
 	nodes, err := cluster.library.nodes(cluster.name)
 	if err != nil {
 		return // whoever deletes the nodes meets the same error
 	}
+	end := []string{"kill"}
+	if cluster.engine.Name == "nerdctl" {
+		end = []string{"rm", "--force", "--volumes"}
+	}
 	for _, node := range nodes {
-		_, _ = cluster.engine.Output(ctx, "kill", node) // fails for a node that has stopped
+		_, _ = cluster.engine.Output(ctx, append(slices.Clone(end), node)...) // kill fails for a node that has stopped
 	}
 }
 

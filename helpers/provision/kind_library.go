@@ -17,8 +17,8 @@ type library interface {
 	clusters() ([]string, error)
 	// nodes returns the names of a cluster's node containers.
 	nodes(cluster string) ([]string, error)
-	// create creates a cluster whose nodes run an image, and writes its kubeconfig. One that fails leaves its nodes.
-	create(cluster string, configuration *v1alpha4.Cluster, image, kubeconfig string) error
+	// create creates a cluster, each of whose nodes names its image, and writes its kubeconfig. One that fails leaves its nodes.
+	create(cluster string, configuration *v1alpha4.Cluster, kubeconfig string) error
 	// delete deletes a cluster, if it is there, and what stands of it in its kubeconfig.
 	delete(cluster, kubeconfig string) error
 }
@@ -58,11 +58,10 @@ func (library kindLibrary) nodes(cluster string) (names []string, err error) {
 	return names, err
 }
 
-func (library kindLibrary) create(cluster string, configuration *v1alpha4.Cluster, image, kubeconfig string) error {
+func (library kindLibrary) create(cluster string, configuration *v1alpha4.Cluster, kubeconfig string) error {
 	return library.engine.Lend(func() error {
 		return library.provider.Create(cluster,
-			kind.CreateWithV1Alpha4Config(configuration), kind.CreateWithNodeImage(image),
-			kind.CreateWithKubeconfigPath(kubeconfig), kind.CreateWithRetain(true),
+			kind.CreateWithV1Alpha4Config(configuration), kind.CreateWithKubeconfigPath(kubeconfig), kind.CreateWithRetain(true),
 			kind.CreateWithDisplayUsage(false), kind.CreateWithDisplaySalutation(false))
 	})
 }

@@ -54,8 +54,8 @@ esac
 		t.Errorf("the nodes are %v, %v", nodes, err)
 	}
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	configuration := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}}
-	if err := library.create("other", configuration, "node:1", kubeconfig); err == nil {
+	configuration := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole, Image: "node:1"}}}
+	if err := library.create("other", configuration, kubeconfig); err == nil {
 		t.Error("a cluster was created")
 	}
 	if err := library.delete("mine", kubeconfig); err != nil {

@@ -121,7 +121,7 @@ func (machine *machine) nodes(cluster string) ([]string, error) {
 	return []string{cluster + "-control-plane"}, nil
 }
 
-func (machine *machine) create(cluster string, configuration *v1alpha4.Cluster, image, kubeconfig string) error {
+func (machine *machine) create(cluster string, configuration *v1alpha4.Cluster, kubeconfig string) error {
 	machine.mutex.Lock()
 	machine.exist = append(machine.exist, cluster)
 	machine.done = append(machine.done, "create "+cluster)

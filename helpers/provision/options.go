@@ -27,19 +27,24 @@ type Options struct {
 	// Kubeconfig stands for the files that kubectl reads, an empty Context for the file's current one.
 	Kubeconfig string
 	Context    string
+	// Inside takes the cluster that this process runs in, with the service account of its Pod; all other fields must be empty.
+	Inside bool
 
 	ClusterName   string        // of the kind cluster, DefaultClusterName when empty
 	ClusterConfig string        // path of its kind configuration, DefaultClusterConfig in the checkout when empty
 	Engine        string        // container engine: docker, podman or nerdctl
 	NodeImage     string        // kind, local or a reference, see node.Select
 	NodeVersions  node.Versions // of the parts of the local node image, which any of them asks for
+	Worker        node.Versions // of a worker that it gets as well, of the local node image; none where no version is given
 	Runtimes      []string      // names of OCI runtimes that its nodes get beside their own
 	Handlers      runtimes.Set  // runtime handlers that its nodes get instead of Runtimes, such as faulty ones
 	Keep          bool          // leaves it for the next run, until Clean
 }
 
 // Existing tells whether the options name a cluster that exists.
-func (options Options) Existing() bool { return options.Kubeconfig != "" || options.Context != "" }
+func (options Options) Existing() bool {
+	return options.Kubeconfig != "" || options.Context != "" || options.Inside
+}
 
 // Validate returns an error of one line about whatever can be refused before anything is created or asked: unknown,
 // malformed and contradicting options. It names the flag.
@@ -48,7 +53,7 @@ func (options Options) Validate() error {
 		if err := options.checkOnlyExisting(); err != nil {
 			return err
 		}
-		_, _, err := existing(options.Kubeconfig, options.Context)
+		_, _, err := options.existing()
 		return err
 	}
 	if len(options.Runtimes) > 0 && len(options.Handlers.Handlers) > 0 {
@@ -67,8 +72,12 @@ func (options Options) Validate() error {
 		return err
 	}
 	if options.NodeVersions.Given() && options.NodeImage != "" && options.NodeImage != "local" {
-		return errors.New("--kubernetes, --containerd and --runc are about the local node image, and --node-image names another; " +
+		return errors.New("--kubernetes, --containerd, --runc and --cri are about the local node image, and --node-image names another; " +
 			"leave one of them out")
+	}
+	if options.NodeVersions.OtherCRI() && len(options.Runtimes)+len(options.Handlers.Handlers) > 0 {
+		return fmt.Errorf("--cri %s has one runtime alone; further ones, which --runtime, faults and some conditions need, are containerd's",
+			options.NodeVersions.CRI)
 	}
 	if _, err := runtimes.Select(options.Runtimes); err != nil {
 		return fmt.Errorf("--runtime: %w", err)
@@ -83,6 +92,10 @@ func (options Options) Validate() error {
 
 // checkOnlyExisting refuses what is about a cluster that is created.
 func (options Options) checkOnlyExisting() error {
+	names := "--kubeconfig or --context names one that exists; leave one of them out"
+	if options.Inside {
+		names = "outside of a checkout a Pod takes the cluster that it runs in; leave it out"
+	}
 	if len(options.Handlers.Handlers) > 0 {
 		return errors.New("faulty runtimes are put into a cluster that is created for them, and not into one that exists; " +
 			"leave out --kubeconfig and --context")
@@ -99,13 +112,13 @@ func (options Options) checkOnlyExisting() error {
 		{"--cluster-name", options.ClusterName != ""}, {"--kind-config", options.ClusterConfig != ""},
 		{"--engine", options.Engine != ""}, {"--node-image", options.NodeImage != ""}, {"--keep", options.Keep},
 	}
+	given = append(given, option{"--cri", options.NodeVersions.CRI != ""})
 	for _, part := range options.NodeVersions.Parts() {
 		given = append(given, option{"--" + part.Name, *part.Version != ""})
 	}
 	for _, option := range given {
 		if option.given {
-			return fmt.Errorf("%s is about a cluster that is created, and --kubeconfig or --context names one that exists; leave one of them out",
-				option.flag)
+			return fmt.Errorf("%s is about a cluster that is created, and %s", option.flag, names)
 		}
 	}
 	return nil
@@ -116,7 +129,7 @@ func (options Options) Description() reports.Cluster {
 	if !options.Existing() {
 		return reports.Cluster{Name: options.clusterName()}
 	}
-	_, name, err := existing(options.Kubeconfig, options.Context)
+	_, name, err := options.existing()
 	if err != nil {
 		name = options.Context
 	}

@@ -16,6 +16,7 @@ import (
 type record struct {
 	Engine string `json:"engine"`
 	Image  string `json:"image"`
+	Worker string `json:"worker,omitempty"` // image that a further worker was made of, or whose programs it got since
 	// Handlers are the names of the runtime handlers that its nodes got, Folder is where they came from.
 	Handlers []string  `json:"handlers,omitempty"`
 	Folder   string    `json:"folder,omitempty"`

@@ -43,6 +43,11 @@ func SetUp(ctx context.Context, options Options, printer *progress.Printer) erro
 	}
 	setUp := setUp{options: options, root: root, cache: cache, printer: printer}
 	err = setUp.provideNodeImage(ctx)
+	if err == nil && options.Worker.Given() {
+		worker := setUp
+		worker.options.NodeImage, worker.options.NodeVersions = "local", options.Worker
+		err = worker.provideNodeImage(ctx)
+	}
 	if err == nil {
 		err = setUp.provideRuntimes(ctx)
 	}
@@ -65,7 +70,7 @@ func (setUp setUp) provideNodeImage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	image, err := node.Select(ctx, setUp.root, working, setUp.options.NodeImage, setUp.options.NodeVersions)
+	image, err := setUp.options.selectNodeImage(ctx, setUp.root, working)
 	if err != nil {
 		return err
 	}
@@ -81,6 +86,38 @@ func (setUp setUp) provideNodeImage(ctx context.Context) error {
 		return setUp.buildNodeImage(ctx, working, local)
 	}
 	return setUp.printer.Step(ctx, "pull "+image, working.Command("pull", "--quiet", image).Run)
+}
+
+// HasNodeImage tells whether the engine of the options, where it works already, has the local node image of their versions.
+func HasNodeImage(ctx context.Context, options Options) (bool, error) {
+	working, image, err := localNodeImage(ctx, options)
+	return err == nil && working != nil && working.HasImage(ctx, image), err
+}
+
+// RemoveNodeImage removes that image, which nothing may use. Without it, or without an engine, it does nothing.
+func RemoveNodeImage(ctx context.Context, options Options) error {
+	working, image, err := localNodeImage(ctx, options)
+	if err != nil || working == nil || !working.HasImage(ctx, image) {
+		return err
+	}
+	return working.Command("rmi", image).Run(ctx)
+}
+
+// localNodeImage returns the engine and the reference of the local node image, or no engine where none works yet.
+func localNodeImage(ctx context.Context, options Options) (*engine.Engine, string, error) {
+	root, err := workspace.Root()
+	if err != nil {
+		return nil, "", err
+	}
+	image, err := node.Reference(root, options.NodeVersions)
+	if err != nil {
+		return nil, "", err
+	}
+	working, err := engine.Detect(ctx, options.Engine)
+	if err != nil {
+		return nil, image, nil // SetUp says what is wrong, or installs one
+	}
+	return working, image, nil
 }
 
 // provideEngine finds an engine, or installs podman where that is what was asked for.
@@ -105,6 +142,10 @@ const (
 )
 
 func (setUp setUp) buildNodeImage(ctx context.Context, working *engine.Engine, reference string) error {
+	if working.Name == "nerdctl" { // 2.2 commits with another CMD or ENTRYPOINT alone
+		return errors.New("nerdctl cannot build the node image: what it commits has no environment; " +
+			"load an image and name it with --node-image, or take docker or podman with --engine")
+	}
 	if err := checkSpace(setUp.cache, neededForBuild, "point XDG_CACHE_HOME to a larger disk"); err != nil {
 		return err
 	}

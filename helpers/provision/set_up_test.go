@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,15 +29,29 @@ func TestSetUpProvidesNothingThatIsThere(t *testing.T) {
 func TestSetUpPullsAnImageOfARegistry(t *testing.T) {
 	machine := newMachine(t)
 	machine.engineFails("image")
-	if err := SetUp(t.Context(), Options{NodeImage: "example.com/node:1"}, machine.printer); err != nil {
-		t.Fatal(err)
-	}
-	if asked := machine.asked(); !strings.HasSuffix(asked, "pull --quiet example.com/node:1\n") {
-		t.Errorf("the engine was asked\n%s", asked)
+	for choice, pulled := range map[string]string{
+		"example.com/node:1": "example.com/node:1", "kindest/node:v1": "docker.io/kindest/node:v1", "kind": "docker.io/kindest/node:",
+	} {
+		if err := SetUp(t.Context(), Options{NodeImage: choice}, machine.printer); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(machine.asked()), "\n")
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "pull --quiet "+pulled) {
+			t.Errorf("for %s the engine was asked %s last", choice, last)
+		}
 	}
 	machine.engineFails("pull")
 	err := SetUp(t.Context(), Options{NodeImage: "example.com/node:1"}, machine.printer)
 	if err == nil || !strings.Contains(err.Error(), "pull example.com/node:1: docker pull") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestSetUpSaysWhatNerdctlCannotBuild(t *testing.T) {
+	machine := newMachine(t)
+	machine.write(filepath.Join(machine.folder, "nerdctl"), "#!/bin/sh\ntest $1 != image\n")
+	err := SetUp(t.Context(), Options{Engine: "nerdctl", NodeImage: "local"}, machine.printer)
+	if err == nil || !strings.Contains(err.Error(), "nerdctl cannot build the node image") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -109,3 +109,11 @@ func lastWords(text string) string {
 	}
 	return strings.Join(lines[max(0, len(lines)-count):], "; ")
 }
+
+// BuildEnvironment is that of a go build for Linux on an architecture, for Command.Environment. It lets nothing of this process's own
+// environment get into a static binary.
+func BuildEnvironment(architecture string) []string {
+	return []string{
+		"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + architecture, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off",
+	}
+}

@@ -180,9 +180,22 @@ func (engine *Engine) CheckPrivileged(ctx context.Context, image string) error {
 	return nil
 }
 
+// Qualified returns the reference of an image with its registry. One without a registry is on Docker Hub to docker and to kind,
+// and podman refuses it on Debian, which names no registry to look in.
+func Qualified(reference string) string {
+	host, _, found := strings.Cut(reference, "/")
+	switch {
+	case !found:
+		return "docker.io/library/" + reference
+	case strings.ContainsAny(host, ".:") || host == "localhost":
+		return reference
+	}
+	return "docker.io/" + reference
+}
+
 // HasImage tells whether the engine holds the image; an engine that fails counts as not holding it.
 func (engine *Engine) HasImage(ctx context.Context, reference string) bool {
-	_, err := engine.Output(ctx, "image", "inspect", "--format={{.Id}}", reference)
+	_, err := engine.Output(ctx, "image", "inspect", "--format={{.Id}}", Qualified(reference))
 	return err == nil
 }
 

@@ -251,6 +251,28 @@ func TestCheckPrivileged(t *testing.T) {
 	}
 }
 
+func TestQualified(t *testing.T) {
+	for reference, want := range map[string]string{
+		"node:v1":                     "docker.io/library/node:v1",
+		"kindest/node:v1@sha256:0123": "docker.io/kindest/node:v1@sha256:0123",
+		"docker.io/kindest/node:v1":   "docker.io/kindest/node:v1",
+		"localhost/sharedpid/node:v1": "localhost/sharedpid/node:v1",
+		"registry:5000/node:v1":       "registry:5000/node:v1",
+	} {
+		if got := Qualified(reference); got != want {
+			t.Errorf("%s is %s, want %s", reference, got, want)
+		}
+	}
+}
+
+func TestHasImageAsksForAnImageThatTheEngineFinds(t *testing.T) {
+	install(t, "podman", `test "$4" = docker.io/kindest/node:v1 || exit 1`)
+	engine := &Engine{Name: "podman"}
+	if !engine.HasImage(t.Context(), "kindest/node:v1") || engine.HasImage(t.Context(), "kindest/node:v2") {
+		t.Error("podman is not asked for the image of Docker Hub")
+	}
+}
+
 func TestStorageIsAskedOfEnginesThatTell(t *testing.T) {
 	install(t, "docker", `echo "$2"`)
 	if folder, err := (&Engine{Name: "docker"}).Storage(t.Context()); err != nil || !strings.Contains(folder, "DockerRootDir") {
