@@ -1,0 +1,93 @@
+package systemcalls
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sharedpid.example/helpers/workspace"
+)
+
+// TestProgramOnItself makes every call on a process of the same user, and leaves it running.
+func TestProgramOnItself(t *testing.T) {
+	if content, err := Program(t.Context(), runtime.GOARCH); err != nil || len(content) == 0 {
+		t.Fatalf("%d bytes, %v", len(content), err)
+	}
+	// Not what a binary carries, which may be of another source.
+	root, err := workspace.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "program")
+	if err := Build(t.Context(), root, runtime.GOARCH, file); err != nil {
+		t.Fatal(err)
+	}
+	target := exec.CommandContext(t.Context(), "sleep", "300")
+	if err := target.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = target.Wait() }()
+	defer func() { _ = target.Process.Kill() }()
+	output, err := exec.CommandContext(t.Context(), file, strconv.Itoa(target.Process.Pid), strconv.Itoa(target.Process.Pid)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := Parse(string(output))
+	if err != nil {
+		t.Fatal(err)
+	}
+	errnos := map[string]int{}
+	for i, answer := range answers {
+		if again := answers[(i+len(answers)/2)%len(answers)]; answer.PID != target.Process.Pid || again != answer {
+			t.Errorf("answer %d is %+v, and the same question again is answered %+v", i+1, answer, again)
+		}
+		errnos[answer.Call] = answer.Errno
+	}
+	// Those that no security module and no other user's process stand in the way of.
+	for _, call := range []string{"pidfd_open", "pidfd_send_signal", "prlimit", "sched_setaffinity", "setpriority"} {
+		if errno, found := errnos[call]; !found || errno != 0 {
+			t.Errorf("%s: errno %d, made: %t", call, errno, found)
+		}
+	}
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(target.Process.Pid) + "/status")
+	if err != nil || !strings.Contains(string(status), "State:\tS") || !strings.Contains(string(status), "TracerPid:\t0") {
+		t.Errorf("afterwards the process is\n%s, %v", status, err)
+	}
+	for _, arguments := range [][]string{nil, {"0"}, {"x"}} {
+		if err := exec.CommandContext(t.Context(), file, arguments...).Run(); err == nil || err.(*exec.ExitError).ExitCode() != 2 {
+			t.Errorf("%q: %v", arguments, err)
+		}
+	}
+}
+
+func TestProgramForNothing(t *testing.T) {
+	if _, err := Program(t.Context(), "abacus"); err == nil {
+		t.Error("there is a program for an abacus")
+	}
+}
+
+func TestParse(t *testing.T) {
+	answers, err := Parse("{\"call\":\"kcmp\",\"pid\":7,\"errno\":1}\n{\"call\":\"ptrace\",\"pid\":8,\"errno\":0}\n")
+	if err != nil || len(answers) != 2 || answers[0] != (Answer{"kcmp", 7, 1}) || answers[1] != (Answer{"ptrace", 8, 0}) {
+		t.Errorf("%+v, %v", answers, err)
+	}
+	for _, output := range []string{"{}", "x", `{"call":"kcmp","pid":7,"errno":1} {}`, `{"call":"kcmp","pid":7,"errno":"EPERM"}`, `{"call":"a","pid":1,"more":1}`} {
+		if answers, err := Parse(output); err == nil {
+			t.Errorf("%q is read as %+v", output, answers)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("{\"call\":\"kcmp\",\"pid\":7,\"errno\":1}\n")
+	f.Fuzz(func(t *testing.T, output string) {
+		answers, err := Parse(output)
+		if lines := strings.Count(strings.TrimSuffix(output, "\n"), "\n") + 1; err == nil && output != "" && len(answers) != lines {
+			t.Errorf("%d answers in %d lines", len(answers), lines)
+		}
+	})
+}
