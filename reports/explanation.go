@@ -37,6 +37,7 @@ func (result Result) Explanation() []Line {
 		{"Wanted", result.Statement},
 		{"Observed", observed},
 		{"Next step", result.NextStep},
+		{"Pods are left", result.Kept},
 	}
 	if result.KnownDeviation != nil {
 		all = append(all, Line{OnRecord, result.KnownDeviation.String()})

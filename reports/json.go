@@ -29,11 +29,67 @@ func NewInputError(format string, arguments ...any) error {
 
 // Encode returns the JSON form of a run, completed.
 func Encode(run Run) ([]byte, error) {
+	run = run.Complete()
+	results, looks := run.Results, run.Looks
+	run.Results, run.Looks = []Result{}, nil
+	whole, err := encodeIndented(run, "")
+	if err != nil {
+		return nil, err
+	}
+	// The results and looks of thousands of targets are most of it, and encoded at once they take several times the memory of what is
+	// written. No string of JSON holds a line break, so that this is their place.
+	before, after, found := bytes.Cut(whole, []byte(noResults))
+	after, ended := bytes.CutSuffix(after, []byte("\n}\n"))
+	if !found || !ended {
+		return nil, errors.New("the JSON form has no place for results")
+	}
+	var content bytes.Buffer
+	content.Write(before)
+	content.WriteString(strings.TrimSuffix(noResults, "[]"))
+	if err := encodeList(&content, results); err != nil {
+		return nil, err
+	}
+	content.Write(after)
+	if len(looks) > 0 {
+		content.WriteString(",\n  \"looks\": ")
+		if err := encodeList(&content, looks); err != nil {
+			return nil, err
+		}
+	}
+	content.WriteString("\n}\n")
+	return content.Bytes(), nil
+}
+
+// noResults is an empty list of results in the JSON form.
+const noResults = "\n  \"results\": []"
+
+// encodeList writes a list that stands in an object, one element after the other.
+func encodeList[T any](content *bytes.Buffer, list []T) error {
+	const before = "    "
+	if len(list) == 0 {
+		content.WriteString("[]")
+		return nil
+	}
+	separator := "[\n"
+	for i := range list {
+		element, err := encodeIndented(list[i], before)
+		if err != nil {
+			return err
+		}
+		content.WriteString(separator + before)
+		separator = ",\n"
+		content.Write(bytes.TrimSuffix(element, []byte("\n")))
+	}
+	content.WriteString("\n  ]")
+	return nil
+}
+
+func encodeIndented(value any, before string) ([]byte, error) {
 	var content bytes.Buffer
 	encoder := json.NewEncoder(&content)
-	encoder.SetIndent("", "  ")
+	encoder.SetIndent(before, "  ")
 	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(run.Complete())
+	err := encoder.Encode(value)
 	return content.Bytes(), err
 }
 

@@ -125,3 +125,26 @@ func TestEncodeTellsEmptyFromNull(t *testing.T) {
 		}
 	}
 }
+
+// TestEncodeIsThatOfTheWhole: written piece by piece, the JSON form is what the encoder makes of the run at once.
+func TestEncodeIsThatOfTheWhole(t *testing.T) {
+	result := Result{Trait: "group/trait", Target: "a", Reason: "<\n  \"results\": []>", Verdict: Nonconformant}
+	look := Look{Target: "a", By: "group/trait", Question: "& what", Answer: json.RawMessage(`{"a":[1,2]}`)}
+	for name, run := range map[string]Run{
+		"empty":   {},
+		"one":     {Results: []Result{result}, Looks: []Look{look}},
+		"several": {Results: []Result{result, result, result}, Looks: []Look{look, look}, Phases: []Phase{{Name: "a phase"}}},
+	} {
+		content, err := Encode(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := encodeIndented(run.Complete(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(content) != string(whole) {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, content, whole)
+		}
+	}
+}

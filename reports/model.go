@@ -71,9 +71,13 @@ type Run struct {
 	ID            string `json:"id"`
 	SuiteVersion  string `json:"suiteVersion"`
 	Profile       string `json:"profile"`
+	// Implementation says whose results these are, nil where nobody says so.
+	Implementation *Implementation `json:"implementation,omitempty"`
 	// Narrowed are the options that narrowed the profile or the cluster, or changed what a statement asks for, as they were given;
 	// empty when nothing did.
 	Narrowed []string `json:"narrowed,omitempty"`
+	// Adapted is what namespaces and Pods had beside what fixtures say, since the cluster demands it; empty for nothing.
+	Adapted []string `json:"adapted,omitempty"`
 	// LeftOut is what of the cluster was not looked at, or not to the end, and why.
 	LeftOut []LeftOut `json:"leftOut,omitempty"`
 	// Permission says whether Pods may share on this cluster at all; empty before the API was asked.
@@ -87,7 +91,9 @@ type Run struct {
 	// Running says that the run had not ended when this was written.
 	Running bool      `json:"running,omitempty"`
 	Start   time.Time `json:"start"`
-	Seconds float64   `json:"seconds"` // from Start to the last write
+	// Resumed are the times at which the run was gone on with after it had been killed or interrupted.
+	Resumed []time.Time `json:"resumed,omitempty"`
+	Seconds float64     `json:"seconds"` // from Start to the last write
 	// Verdict and Reason are the overall verdict; Conclude sets them.
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason"`
@@ -97,8 +103,10 @@ type Run struct {
 	Images     map[string]string `json:"images,omitempty"` // test image name to the reference used
 	Targets    []Target          `json:"targets"`
 	Plan       []Planned         `json:"plan"`
-	Results    []Result          `json:"results"`
-	Phases     []Phase           `json:"phases,omitempty"`
+	// Tasks are what the run's traits answer for people who share a process namespace to do something, nil for nothing.
+	Tasks   *Tasks   `json:"tasks,omitempty"`
+	Results []Result `json:"results"`
+	Phases  []Phase  `json:"phases,omitempty"`
 	// Looks are the questions to the cluster and its answers: what judging the run again rests on.
 	Looks []Look `json:"looks,omitempty"`
 	// PeakMemoryBytes is the largest resident set that the suite's process had.
@@ -108,7 +116,7 @@ type Run struct {
 // LeftOut is a node, or a node under one RuntimeClass, that was not looked at or not to the end.
 type LeftOut struct {
 	Name   string `json:"name"`   // the node's, or Target.ID where another class may have the node
-	Reason string `json:"reason"` // what is so of it: tainted, not ready, not the RuntimeClass's, not selected, lost midway
+	Reason string `json:"reason"` // what is so of it: tainted, not ready, not the RuntimeClass's, not selected, like another one, lost midway
 }
 
 // Partial tells whether the run was about a part of the profile or of the cluster only.
@@ -119,7 +127,7 @@ func (run Run) Partial() bool { return len(run.Narrowed)+len(run.LeftOut) > 0 }
 type Look struct {
 	Target   string          `json:"target"`   // Target.ID
 	By       string          `json:"by"`       // id of the trait, or name of the probe, that asked
-	Question string          `json:"question"` // what was asked of whom, such as "exec article/shell: kill -0 7"
+	Question string          `json:"question"` // what was asked of whom, such as "exec article/shell: kill -URG 7"
 	Answer   json.RawMessage `json:"answer,omitempty"`
 	Kind     Kind            `json:"kind,omitempty"`  // why there is no answer
 	Error    string          `json:"error,omitempty"` // the same in words
@@ -138,6 +146,7 @@ type Cluster struct {
 type Target struct {
 	ID             string `json:"id"` // unique in a run: the node's name, with "/RUNTIMECLASS" when one was asked for
 	Node           string `json:"node"`
+	NodeUID        string `json:"nodeUID,omitempty"` // by which a node is known from another one of its name
 	RuntimeClass   string `json:"runtimeClass,omitempty"`
 	RuntimeHandler string `json:"runtimeHandler,omitempty"`
 	RuntimeVersion string `json:"runtimeVersion,omitempty"` // of the handler's OCI runtime, as it prints it, where known
@@ -169,6 +178,7 @@ type Result struct {
 	Reason     string     `json:"reason"`              // one line: what was observed, or why it was not
 	Cause      string     `json:"cause,omitempty"`     // on failure: what probably causes it
 	NextStep   string     `json:"nextStep,omitempty"`  // on failure: what a person does next
+	Kept       string     `json:"kept,omitempty"`      // on failure: the command that shows its Pods, where they are left after the run
 	Diagnosis  string     `json:"diagnosis,omitempty"` // on failure: Pod, events and logs as gathered before clean-up
 	Stack      string     `json:"stack,omitempty"`     // of a check that failed itself
 	Namespace  string     `json:"namespace,omitempty"` // where its Pods were
@@ -213,6 +223,9 @@ type Process struct {
 	Container string   `json:"container,omitempty"` // whose process it is, where known; "pause" for the sandbox's
 	Arguments []string `json:"arguments"`           // empty for a zombie
 }
+
+// Allowed is what Access.Want and Access.Observed hold where nothing refuses.
+const Allowed = "allowed"
 
 // Access is one cell of the access matrix: one caller, one target, one operation.
 type Access struct {

@@ -29,6 +29,7 @@ func (run Run) Properties() []Property {
 		"narrowed", run.NarrowedText(),
 		"left-out", run.LeftOutText(),
 		"limits", run.LimitsText(),
+		"adapted", run.AdaptedText(),
 		"cluster", run.Cluster.Name,
 		"cluster-origin", run.Cluster.Origin,
 		"kubernetes", run.Cluster.KubernetesVersion,
@@ -92,6 +93,9 @@ func (run Run) LeftOutText() string {
 	}
 	return legible.List(names, 6)
 }
+
+// AdaptedText names in one line what namespaces and Pods had since the cluster demands it, empty for nothing.
+func (run Run) AdaptedText() string { return legible.List(run.Adapted, 20) }
 
 // LimitsText names in one line the limits that differ from their defaults, empty when none does.
 func (run Run) LimitsText() string {

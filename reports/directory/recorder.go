@@ -49,6 +49,13 @@ func Open(path string, run reports.Run) (*Recorder, error) {
 // OpenWith is Open with options for the JUnit form, and with the names of further files that the directory is to hold, which
 // CloseWith writes. Those of a run before are gone when it returns.
 func OpenWith(path string, run reports.Run, options junit.Options, further ...string) (*Recorder, error) {
+	run.Results, run.Looks = nil, nil
+	return GoOn(path, run, options, further...)
+}
+
+// GoOn is OpenWith for a run that goes on with one that was killed: its results and looks are those that were decided then, and stand in
+// the reports from the beginning.
+func GoOn(path string, run reports.Run, options junit.Options, further ...string) (*Recorder, error) {
 	if err := Check(path); err != nil {
 		return nil, err
 	}
@@ -81,7 +88,7 @@ func open(disk disk, path string, run reports.Run, forms []form, further ...stri
 		return nil, err
 	}
 	run.Running = true
-	recorder.take(run)
+	recorder.run = run
 	first, err := recorder.whole()
 	if err != nil {
 		return nil, err
@@ -175,9 +182,7 @@ var errClosed = errors.New("the reports of this run are closed")
 // take replaces the run but its results and looks, and its id, by which the lines of the journal are known. A run that says that it
 // has ended has: it is told before the clean-up, in which it may be killed.
 func (recorder *Recorder) take(run reports.Run) {
-	if recorder.journal != nil {
-		run.ID = recorder.run.ID
-	}
+	run.ID = recorder.run.ID
 	run.Results, run.Looks = recorder.run.Results, recorder.run.Looks
 	recorder.run = run
 }

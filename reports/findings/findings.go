@@ -39,7 +39,12 @@ func Render(run reports.Run) ([]byte, error) {
 	for _, target := range run.Targets {
 		names[target.ID] = heading(target)
 	}
-	writeGrid(&page, run.Targets, outcomes, names)
+	targets := reports.TargetColumns(run.Targets, outcomes)
+	headings := make([]string, len(targets))
+	for at, target := range targets {
+		headings[at] = names[target]
+	}
+	markup.Grid(&page, headings, reports.Grid(outcomes, targets))
 	shown := map[string]string{} // access matrices, by whose they are
 	for _, target := range run.Targets {
 		fmt.Fprintf(&page, "\n## %s\n", heading(target))
@@ -81,6 +86,7 @@ func writeFacts(page *strings.Builder, run reports.Run) {
 		{Name: "May Pods share here", Value: run.PermissionText()},
 		{Name: "Narrowed by", Value: run.NarrowedText()}, {Name: "Not looked at", Value: run.LeftOutText()},
 		{Name: "Limits changed", Value: run.LimitsText()},
+		{Name: "Adapted", Value: run.AdaptedText()},
 		{Name: "Day", Value: run.Start.UTC().Format(time.DateOnly)}, {Name: "Kubernetes", Value: run.Cluster.KubernetesVersion},
 	}
 	for _, target := range run.Targets {
@@ -91,30 +97,6 @@ func writeFacts(page *strings.Builder, run reports.Run) {
 		if fact.Value != "" {
 			fmt.Fprintf(page, "- **%s:** %s\n", markup.Text(fact.Name), markup.Text(fact.Value))
 		}
-	}
-}
-
-// writeGrid writes traits by targets; the words for what is not conformant stand in the cells.
-func writeGrid(page *strings.Builder, known []reports.Target, outcomes []reports.Result, names map[string]string) {
-	targets := reports.TargetColumns(known, outcomes)
-	page.WriteString("| Trait |")
-	for _, target := range targets {
-		fmt.Fprintf(page, " %s |", names[target])
-	}
-	fmt.Fprintf(page, "\n|---|%s\n", strings.Repeat("---|", len(targets)))
-	for _, row := range reports.Grid(outcomes, targets) {
-		fmt.Fprintf(page, "| %s |", markup.Text(row.Trait))
-		for _, verdict := range row.Verdicts {
-			switch verdict {
-			case "":
-				page.WriteString("  |")
-			case reports.Conformant:
-				fmt.Fprintf(page, " %s |", markup.Symbol(verdict))
-			default:
-				fmt.Fprintf(page, " %s %s |", markup.Symbol(verdict), verdict)
-			}
-		}
-		page.WriteByte('\n')
 	}
 }
 

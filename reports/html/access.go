@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sharedpid.example/reports"
 	"sharedpid.example/reports/internal/legible"
 )
 
 const (
-	// accessAllowed is what a cell of the access matrix holds where nothing refuses.
-	accessAllowed = "allowed"
 	// accessShown is how many different matrices are drawn, and accessSide how many rows, panels and columns of one.
 	accessShown = 12
 	accessSide  = 40
@@ -21,13 +20,16 @@ const (
 const (
 	accessLabel  = 262
 	accessCell   = 66
+	accessLetter = 8 // of a heading
 	accessRow    = 28
 	accessHeader = 30
+	accessLine   = 14 // of a heading, after its first
 )
 
 // accessMap is the access matrix as a heat map: a panel for each target, in it a row for each caller and a column for each
 // operation.
 type accessMap struct {
+	Pod         string // in which it was tried, where there are several
 	Targets     string // whose it is: those that have the same one share it
 	Width       int
 	Panels      []accessPanel
@@ -64,35 +66,43 @@ type accessRule struct {
 	Wrong                                      bool
 }
 
-// accessMaps draws the matrix of every target. Most targets have the same one, which is drawn once.
+// accessPlace is where a matrix was tried: in a Pod on a target.
+type accessPlace struct{ pod, target string }
+
+// accessMaps draws the matrix of every Pod and target. Most targets have the same one, which is drawn once.
 func accessMaps(outcomes []reports.Result) []accessMap {
-	matrices := map[string][]reports.Access{}
-	var order []string
+	matrices := map[accessPlace][]reports.Access{}
+	var order []accessPlace
 	for _, outcome := range outcomes {
 		for _, evidence := range outcome.Evidence {
 			if len(evidence.Access) == 0 {
 				continue
 			}
-			if _, found := matrices[outcome.Target]; !found {
-				order = append(order, outcome.Target)
+			at := accessPlace{evidence.Where, outcome.Target}
+			if _, found := matrices[at]; !found {
+				order = append(order, at)
 			}
-			matrices[outcome.Target] = append(matrices[outcome.Target], evidence.Access...)
+			matrices[at] = append(matrices[at], evidence.Access...)
 		}
 	}
 	shared := map[string][]string{} // a matrix in words to the targets that have it
 	var maps []accessMap
 	var keys []string
-	for _, target := range order {
-		cells := distinctCells(matrices[target])
-		key := fmt.Sprint(cells)
+	for _, at := range order {
+		cells := distinctCells(matrices[at])
+		key := at.pod + fmt.Sprint(cells)
 		if shared[key] == nil && len(maps) < accessShown {
-			maps = append(maps, drawAccess(cells))
+			drawn := drawAccess(cells)
+			if order[0].pod != order[len(order)-1].pod {
+				drawn.Pod = sentence(at.pod)
+			}
+			maps = append(maps, drawn)
 			keys = append(keys, key)
 		}
-		shared[key] = append(shared[key], target)
+		shared[key] = append(shared[key], at.target)
 	}
-	for i := range maps {
-		if len(order) > 1 || reports.SeveralTargets(outcomes) {
+	if reports.SeveralTargets(outcomes) {
+		for i := range maps {
 			maps[i].Targets = legible.List(shared[keys[i]], 6)
 		}
 	}
@@ -121,15 +131,12 @@ func drawAccess(cells []reports.Access) accessMap {
 	callers := firsts(cells, func(cell reports.Access) string { return cell.Caller })
 	targets := firsts(cells, func(cell reports.Access) string { return cell.Target })
 	operations := firsts(cells, func(cell reports.Access) string { return cell.Operation })
-	drawn := accessMap{Width: accessLabel + len(operations)*accessCell, Rules: accessRules(cells)}
+	headings, width, header := accessHeadings(operations)
+	drawn := accessMap{Width: accessLabel + len(operations)*width, Rules: accessRules(cells)}
 	for _, target := range targets {
-		panel := accessPanel{Target: sentence(target), Height: accessHeader + len(callers)*accessRow}
-		for i, operation := range operations {
-			panel.Columns = append(panel.Columns, accessText{accessLabel + i*accessCell + accessCell/2, accessHeader - 10,
-				legible.Shorten(legible.Line(operation), 9)})
-		}
+		panel := accessPanel{Target: sentence(target), Height: header + len(callers)*accessRow, Columns: headings}
 		for i, caller := range callers {
-			panel.Rows = append(panel.Rows, accessText{accessLabel - 12, accessHeader + i*accessRow + accessRow/2 + 4,
+			panel.Rows = append(panel.Rows, accessText{accessLabel - 12, header + i*accessRow + accessRow/2 + 4,
 				legible.Shorten(legible.Line(caller), 38)})
 		}
 		wrong := 0
@@ -138,7 +145,7 @@ func drawAccess(cells []reports.Access) accessMap {
 			if cell.Target != target || row < 0 || column < 0 {
 				continue
 			}
-			box := newAccessBox(cell, accessLabel+column*accessCell, accessHeader+row*accessRow)
+			box := newAccessBox(cell, accessLabel+column*width, header+row*accessRow, width)
 			if box.Wrong {
 				wrong++
 			}
@@ -156,6 +163,31 @@ func drawAccess(cells []reports.Access) accessMap {
 	return drawn
 }
 
+// accessHeadings are the names of operations over their columns, long ones in two lines, with the width of a column and the height of
+// the head.
+func accessHeadings(operations []string) (headings []accessText, width, height int) {
+	const longest = 11 // letters in a line
+	width, height = accessCell, accessHeader
+	lines := make([][]string, len(operations))
+	for i, operation := range operations {
+		lines[i] = []string{legible.Line(operation)}
+		if at := strings.LastIndexByte(lines[i][0][:min(longest, len(lines[i][0]))], '_'); len(lines[i][0]) > longest && at >= 0 {
+			lines[i] = []string{lines[i][0][:at+1], lines[i][0][at+1:]}
+			height = accessHeader + accessLine
+		}
+		for j, line := range lines[i] {
+			lines[i][j] = legible.Shorten(line, longest)
+			width = max(width, accessLetter*utf8.RuneCountInString(lines[i][j]))
+		}
+	}
+	for i := range lines {
+		for j, line := range lines[i] {
+			headings = append(headings, accessText{accessLabel + i*width + width/2, height - 10 - (len(lines[i])-1-j)*accessLine, line})
+		}
+	}
+	return headings, width, height
+}
+
 // firsts are the distinct values in their order, as many as are drawn.
 func firsts(cells []reports.Access, value func(reports.Access) string) []string {
 	var values []string
@@ -167,17 +199,17 @@ func firsts(cells []reports.Access, value func(reports.Access) string) []string 
 	return values
 }
 
-func newAccessBox(cell reports.Access, x, y int) accessBox {
+func newAccessBox(cell reports.Access, x, y, width int) accessBox {
 	const gap = 2
 	box := accessBox{
-		X: x + gap, Y: y + gap, Width: accessCell - 2*gap, Height: accessRow - 2*gap,
-		TextX: x + accessCell/2, TextY: y + accessRow/2 + 4,
+		X: x + gap, Y: y + gap, Width: width - 2*gap, Height: accessRow - 2*gap,
+		TextX: x + width/2, TextY: y + accessRow/2 + 4,
 		Kind: "other", Text: legible.Shorten(legible.Line(cell.Observed), 8),
 		Wrong: cell.Observed != cell.Want, Narrowed: cell.Narrowed != "",
 		Rule: sentence(fmt.Sprintf("%s, %s, %s: %s. %s", cell.Caller, cell.Operation, cell.Target, cell.Observed, accessReason(cell))),
 	}
 	switch cell.Observed {
-	case accessAllowed:
+	case reports.Allowed:
 		box.Kind = "allowed"
 	case "EACCES", "EPERM", "ENOENT", "EROFS":
 		box.Kind = strings.ToLower(cell.Observed)

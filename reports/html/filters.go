@@ -19,15 +19,15 @@ type filterSet struct {
 	targets                       map[string]reports.Target
 }
 
-func newFilters(run reports.Run, outcomes []reports.Result) *filterSet {
+func newFilters(targets []reports.Target, outcomes []reports.Result) *filterSet {
 	filters := &filterSet{
 		verdict: filter{Property: "verdict", Name: "Verdict"},
 		group:   filter{Property: "group", Name: "Group"},
 		node:    filter{Property: "node", Name: "Node"},
 		runtime: filter{Property: "runtime", Name: "Runtime"},
-		targets: make(map[string]reports.Target, len(run.Targets)),
+		targets: make(map[string]reports.Target, len(targets)),
 	}
-	for _, target := range run.Targets {
+	for _, target := range targets {
 		filters.targets[target.ID] = target
 	}
 	count := reports.CountVerdicts(outcomes)

@@ -167,7 +167,7 @@ func TestHTMLFilters(t *testing.T) {
 	root, content := page(t, run)
 	run = run.Complete()
 	outcomes := run.Outcomes()
-	filters := newFilters(run, outcomes)
+	filters := newFilters(run.Targets, outcomes)
 	var results []*html.Node
 	for _, node := range elements(root, "details") {
 		if strings.HasPrefix(attribute(node, "class"), "result ") {
@@ -236,7 +236,7 @@ func TestTreeOrderKeepsEveryProcessOnce(t *testing.T) {
 // changesOf are the pairs of process trees that the page of a run draws.
 func changesOf(run reports.Run) []processChange {
 	outcomes := run.Outcomes()
-	return processChanges(outcomes, newResults(run, outcomes, newFilters(run, outcomes)))
+	return processChanges(outcomes, newResults(run, outcomes, newFilters(run.Targets, outcomes)))
 }
 
 func TestPairMarksWhatEndsAndWhatIsNew(t *testing.T) {
@@ -308,7 +308,31 @@ func TestThePauseProcessIsKnownByItsContainer(t *testing.T) {
 func TestGolden(t *testing.T) {
 	golden.CompareEach(t, Render, map[string]reports.Run{
 		"report.html": sample.Small(), "partial.html": sample.Partial(), "set-up-failed.html": sample.SetUpFailed(),
+		"many-nodes.html": sample.ManyNodes(), "side-by-side.html": sample.SideBySide(),
 	})
+}
+
+// TestEachPodHasAnAccessMapOfItsOwn: process 1 of one Pod is not that of another, and its headings stand in two lines where they are long.
+func TestEachPodHasAnAccessMapOfItsOwn(t *testing.T) {
+	cell := func(operation string) []reports.Access {
+		return []reports.Access{{Caller: "root", Target: "pause", Operation: operation, Want: "allowed", Observed: "allowed"}}
+	}
+	maps := accessMaps([]reports.Result{{Target: "node", Evidence: []reports.Evidence{
+		{Where: "files", Access: cell("environ")}, {Where: "calls", Access: cell("process_vm_readv")}, {Where: "files", Access: cell("mem")},
+	}}})
+	if len(maps) != 2 || maps[0].Pod != "files" || maps[1].Pod != "calls" || maps[0].Targets != "" {
+		t.Fatalf("%+v", maps)
+	}
+	var headings []string
+	for _, column := range slices.Concat(maps[0].Panels[0].Columns, maps[1].Panels[0].Columns) {
+		headings = append(headings, column.Text)
+	}
+	if got := strings.Join(headings, " "); got != "environ mem process_vm_ readv" {
+		t.Errorf("headings are %s", got)
+	}
+	if maps[1].Panels[0].Height-maps[0].Panels[0].Height != accessLine {
+		t.Errorf("the panels are %d and %d high", maps[0].Panels[0].Height, maps[1].Panels[0].Height)
+	}
 }
 
 func TestAccessMapsShareAndMark(t *testing.T) {

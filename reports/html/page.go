@@ -51,6 +51,7 @@ type pageContent struct {
 	Facts    []fact
 	Targets  []reports.Target
 	Images   []fact
+	Tasks    *shownTasks // nil without any
 	Claims   []claim
 	Changes  []processChange
 	Access   []accessMap
@@ -101,20 +102,30 @@ func Render(run reports.Run) ([]byte, error) {
 	run = run.Complete()
 	outcomes := run.Outcomes()
 	count := reports.CountVerdicts(outcomes)
+	var groups []reports.KindOutcomes // by kind, when targets are too many to stand side by side
+	if reports.TooManyTargets(outcomes) {
+		groups = run.ByKind()
+	}
 	page := pageContent{
 		Verdict: run.Verdict, Words: run.VerdictText(), Running: run.Running, Partial: run.Partial(),
 		Reason: legible.Line(run.Reason), Narrowed: run.NarrowedText(),
-		Counts: sharesOf(count), Facts: factsOf(run), Targets: legibleTargets(run.Targets), Images: imagesOf(run.Images),
+		Counts: sharesOf(count), Facts: factsOf(run, groups), Targets: legibleTargets(run.Targets), Images: imagesOf(run.Images),
 		Meanings: meanings,
 	}
 	page.LeftOut, page.LeftMore = leftOut(run.LeftOut)
-	filters := newFilters(run, outcomes)
-	page.Results = newResults(run, outcomes, filters)
-	page.Failed, page.More = failuresOf(outcomes, page.Results)
-	page.Claims = newClaims(outcomes, page.Results)
-	page.Changes = processChanges(outcomes, page.Results)
-	page.Access = accessMaps(outcomes)
-	page.Grid = newGrid(run.Targets, outcomes, page.Results)
+	shown, targets, columns := outcomes, run.Targets, outcomes
+	if len(outcomes) > mostResults && groups != nil {
+		shown, targets, columns = alike(groups, outcomes)
+		page.Targets = legibleTargets(kindTargets(groups))
+	}
+	filters := newFilters(targets, shown)
+	page.Results = newResults(run, shown, filters)
+	page.Failed, page.More = failuresOf(shown, page.Results)
+	page.Tasks = newTasks(run, shown, page.Results)
+	page.Claims = newClaims(shown, page.Results, outcomes)
+	page.Changes = processChanges(shown, page.Results)
+	page.Access = accessMaps(shown)
+	page.Grid = newGrid(run.Targets, columns, page.Results)
 	page.Timeline = newTimeline(run, outcomes)
 	page.Filters = filters.shown()
 	page.Style = template.CSS(style + filters.rules())
@@ -172,7 +183,7 @@ func percent(part, whole int) string {
 }
 
 // factsOf says what was tested. What all targets share is said here, the rest in their table.
-func factsOf(run reports.Run) []fact {
+func factsOf(run reports.Run, groups []reports.KindOutcomes) []fact {
 	shared := func(value func(reports.Target) string) string {
 		if len(run.Targets) == 0 {
 			return ""
@@ -206,15 +217,36 @@ func factsOf(run reports.Run) []fact {
 		{"Narrowed by", run.NarrowedText()},
 		{"Not looked at", run.LeftOutText()},
 		{"Limits changed", run.LimitsText()},
+		{"Adapted", run.AdaptedText()},
 		{"Began", legible.Timestamp(run.Start)},
 		{"Took", legible.Duration(run.Seconds)},
 		{"Command", legible.Shorten(run.CommandLine(), sentenceLength)},
 		{"Suite", run.SuiteVersion + ", run " + run.ID},
 	}
+	facts = append(kindFacts(groups), facts...)
 	for i := range facts {
 		facts[i].Value = legible.Line(facts[i].Value)
 	}
 	return slices.DeleteFunc(facts, func(fact fact) bool { return fact.Value == "" })
+}
+
+// kindFacts say how the targets of each kind came out, after those that differ from their kind.
+func kindFacts(groups []reports.KindOutcomes) []fact {
+	const most = 10
+	var outliers, kinds []fact
+	for _, group := range groups {
+		for _, outlier := range group.Outliers {
+			outliers = append(outliers, fact{"Outlier", outlier.Text()})
+		}
+		kinds = append(kinds, fact{"Alike", legible.Shorten(group.Text()+" ("+group.Kind.String()+")", sentenceLength)})
+	}
+	if more := len(outliers) - most; more > 0 {
+		outliers = append(outliers[:most], fact{"Outliers besides", strconv.Itoa(more)})
+	}
+	if more := len(kinds) - most; more > 0 {
+		kinds = append(kinds[:most], fact{"Kinds besides", strconv.Itoa(more)})
+	}
+	return append(outliers, kinds...)
 }
 
 func targetNames(targets []reports.Target) []string {

@@ -104,6 +104,10 @@ func RenderWith(run reports.Run, options Options) ([]byte, error) {
 	}
 	outcomes := run.Outcomes()
 	sortForSuites(outcomes)
+	var kinds map[string][]property
+	if reports.TooManyTargets(outcomes) {
+		kinds = sortByKind(outcomes, run.ByKind())
+	}
 	limit := evidenceLimit(outcomes)
 	names := make(map[string]bool)
 	for start := 0; start < len(outcomes); {
@@ -111,7 +115,9 @@ func RenderWith(run reports.Run, options Options) ([]byte, error) {
 		for end < len(outcomes) && sameSuite(outcomes[start], outcomes[end]) {
 			end++
 		}
-		whole.Suites = append(whole.Suites, traitSuite(run, outcomes[start:end], options, limit, names))
+		suite := traitSuite(run, outcomes[start:end], options, limit, names)
+		suite.Properties = append(suite.Properties, kinds[outcomes[start].Target]...)
+		whole.Suites = append(whole.Suites, suite)
 		start = end
 	}
 	for _, suite := range whole.Suites {
@@ -132,6 +138,26 @@ func sortForSuites(outcomes []reports.Result) {
 	slices.SortStableFunc(outcomes, func(a, b reports.Result) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Group(), b.Group()), cmp.Compare(a.Trait, b.Trait))
 	})
+}
+
+// sortByKind puts the suites of targets that differ from their kind before those of the kind, and returns properties for each target
+// that say so.
+func sortByKind(outcomes []reports.Result, groups []reports.KindOutcomes) map[string][]property {
+	places := map[string]int{}
+	for place, target := range reports.InOrder(groups) {
+		places[target] = place
+	}
+	slices.SortStableFunc(outcomes, func(a, b reports.Result) int { return places[a.Target] - places[b.Target] })
+	kinds := map[string][]property{}
+	for _, group := range groups {
+		for _, target := range group.Targets {
+			kinds[target] = append(kinds[target], property{"target-kind", group.Label}, property{"target-kind-description", group.Kind.String()})
+		}
+		for _, outlier := range group.Outliers {
+			kinds[outlier.Target] = append(kinds[outlier.Target], property{"differs-from-kind", outlier.Text()})
+		}
+	}
+	return kinds
 }
 
 func sameSuite(a, b reports.Result) bool { return a.Target == b.Target && a.Group() == b.Group() }

@@ -146,6 +146,7 @@ func TestJUnitNamesWhereTraitsAreDecided(t *testing.T) {
 func TestGolden(t *testing.T) {
 	golden.CompareEach(t, Render, map[string]reports.Run{
 		"junit.xml": sample.Small(), "partial.xml": sample.Partial(), "set-up-failed.xml": sample.SetUpFailed(),
+		"many-nodes.xml": sample.ManyNodes(),
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 const (
 	targetsEnd  = 128 << 10
 	gridEnd     = 256 << 10
+	tasksEnd    = 288 << 10
 	traitsEnd   = 448 << 10
 	failuresEnd = 832 << 10
 	articleEnd  = 960 << 10
@@ -33,10 +34,20 @@ func Render(run reports.Run) ([]byte, error) {
 	fmt.Fprintf(&page, "# %s Shared process namespace: %s\n\n%s.\n", markup.Symbol(run.Verdict), markup.Text(run.VerdictText()),
 		markup.Text(run.Reason))
 	writeFacts(&page, run)
-	writeTargets(&page, run.Targets)
-	writeGrid(&page, run.Targets, outcomes)
-	writeTraits(&page, outcomes)
-	writeFailures(&page, outcomes)
+	shown := outcomes
+	if reports.TooManyTargets(outcomes) {
+		groups := run.ByKind()
+		writeKinds(&page, groups)
+		shown = reports.Merge(groups, outcomes)
+		labelled, _ := reports.OfKinds(groups, outcomes)
+		writeGrid(&page, "kind", nil, labelled)
+	} else {
+		writeTargets(&page, run.Targets)
+		writeGrid(&page, "target", run.Targets, outcomes)
+	}
+	writeTasks(&page, run)
+	writeTraits(&page, shown)
+	writeFailures(&page, shown)
 	writeArticle(&page, outcomes)
 	return []byte(page.String()), nil
 }
@@ -55,6 +66,7 @@ func writeFacts(page *strings.Builder, run reports.Run) {
 		{Name: "Narrowed by", Value: markup.Text(run.NarrowedText())},
 		{Name: "Not looked at", Value: markup.Text(run.LeftOutText())},
 		{Name: "Limits changed", Value: markup.Text(run.LimitsText())},
+		{Name: "Adapted", Value: markup.Text(run.AdaptedText())},
 		{Name: "Kubernetes", Value: markup.Text(run.Cluster.KubernetesVersion)},
 		{Name: "Cluster", Value: strings.TrimSpace(cluster)},
 		{Name: "Time", Value: legible.Duration(run.Seconds)},
@@ -82,15 +94,66 @@ func writeTargets(page *strings.Builder, targets []reports.Target) {
 	}
 }
 
-// writeGrid shows traits by targets, when there are several.
-func writeGrid(page *strings.Builder, known []reports.Target, outcomes []reports.Result) {
+// writeKinds shows how the targets of each kind came out, and those that differ from their kind, when there are too many for a table of each.
+func writeKinds(page *strings.Builder, groups []reports.KindOutcomes) {
+	const mostOutliers = 50
+	outliers := 0
+	for _, group := range groups {
+		for _, outlier := range group.Outliers {
+			if outliers++; outliers <= mostOutliers {
+				if outliers == 1 {
+					page.WriteString("\n## Targets that differ from their kind\n\n")
+				}
+				fmt.Fprintf(page, "- %s\n", markup.Short(outlier.Text(), markup.Sentence))
+			}
+		}
+	}
+	if outliers > mostOutliers {
+		writeRest(page, outliers-mostOutliers, "targets")
+	}
+	page.WriteString("\n| Kind | Targets | What it is | Traits |\n|---|--:|---|---|\n")
+	for i, group := range groups {
+		if page.Len() > targetsEnd {
+			writeRest(page, len(groups)-i, "kinds")
+			return
+		}
+		markup.Row(page, group.Label, fmt.Sprint(len(group.Targets)), group.Kind.String(), group.Counts.String())
+	}
+}
+
+// writeTasks says what works here of what people share a process namespace for.
+func writeTasks(page *strings.Builder, run reports.Run) {
+	answers := run.AnswerTasks()
+	if len(answers) == 0 {
+		return
+	}
+	page.WriteString("\n## What works here\n\n| Question | What the container needs | Works |\n|---|---|---|\n")
+	for i, task := range answers {
+		if page.Len() > tasksEnd {
+			writeRest(page, len(answers)-i, "questions")
+			return
+		}
+		question := task.Question
+		for _, way := range task.Ways {
+			works := way.Text()
+			if way.Reason != "" {
+				works += ": " + way.Reason
+			}
+			markup.Row(page, question, way.Needs, works)
+			question = ""
+		}
+	}
+}
+
+// writeGrid shows traits by targets, or by kinds of them, when there are several.
+func writeGrid(page *strings.Builder, by string, known []reports.Target, outcomes []reports.Result) {
 	if !reports.SeveralTargets(outcomes) {
 		return
 	}
 	targets := reports.TargetColumns(known, outcomes)
 	rows := reports.Grid(outcomes, targets)
 	shown := min(len(targets), gridColumns)
-	page.WriteString("\n## Traits by target\n\n| Trait ")
+	fmt.Fprintf(page, "\n## Traits by %s\n\n| Trait ", by)
 	markup.Row(page, targets[:shown]...)
 	page.WriteString("|---|" + strings.Repeat(":-:|", shown) + "\n")
 	for i, row := range rows {

@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -13,7 +14,7 @@ import (
 func TestGolden(t *testing.T) {
 	for file, run := range map[string]reports.Run{
 		"summary.md": sample.Small(), "side-by-side.md": sample.SideBySide(), "partial.md": sample.Partial(),
-		"set-up-failed.md": sample.SetUpFailed(),
+		"set-up-failed.md": sample.SetUpFailed(), "many-nodes.md": sample.ManyNodes(),
 	} {
 		content, err := Render(run)
 		if err != nil {
@@ -28,7 +29,7 @@ func TestMarkdownStaysBelowTheLimitOfJobSummaries(t *testing.T) {
 	reason, output := strings.Repeat("|", 1<<10), strings.Repeat("`", 64<<10)
 	for i := range 5000 {
 		run.Results = append(run.Results, reports.Result{
-			Trait: "a/b", Target: string(rune('a' + i)), Verdict: reports.Nonconformant,
+			Trait: fmt.Sprintf("a/%d", i), Target: string(rune('a' + i)), Verdict: reports.Nonconformant,
 			Reason: reason, Evidence: []reports.Evidence{{Output: output}},
 		})
 	}

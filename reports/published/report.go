@@ -15,7 +15,7 @@ import (
 
 // SchemaVersion is the version of the form of a Report. It rises when a reader of an older report would
 // misread a newer one. The form is described for machines in report.schema.json.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // Schema is the form of a Report as a JSON schema.
 //
@@ -25,25 +25,29 @@ var Schema []byte
 // Report is what an implementation publishes of a run: verdicts with their reasons and how to come by them again, without
 // the evidence. It is written for those who compare implementations, so it says what was tested to the last version.
 type Report struct {
-	Kind            string            `json:"kind"` // always "SharedProcessNamespaceConformance"
-	SchemaVersion   int               `json:"schemaVersion"`
-	Date            string            `json:"date,omitempty"` // when the run began, RFC 3339
-	Verdict         reports.Verdict   `json:"verdict"`
-	Reason          string            `json:"reason"`
-	Counts          Counts            `json:"counts"`
-	MayShare        *Permission       `json:"mayShare,omitempty"` // whether Pods may share on this cluster at all
-	Profile         string            `json:"profile"`            // which traits were to be decided
-	Partial         bool              `json:"partial,omitempty"`  // the report is about a part of the profile or of the cluster only
-	Narrowed        []string          `json:"narrowed,omitempty"` // options that narrowed the profile or the cluster
-	LeftOut         []LeftOut         `json:"leftOut,omitempty"`  // nodes that were not looked at, or not to the end
-	Limits          map[string]string `json:"limits,omitempty"`   // limits that differ from their defaults, by name
-	Running         bool              `json:"running,omitempty"`  // the run had not finished when this was written
-	Suite           Suite             `json:"suite"`
-	Cluster         Cluster           `json:"cluster"`
-	Images          []Image           `json:"images"` // of the Pods that were looked at
-	Implementations []Implementation  `json:"implementations"`
-	Traits          []Trait           `json:"traits"`
-	Reproduce       []string          `json:"reproduce"` // commands, with the suite at its version
+	Kind           string            `json:"kind"` // always "SharedProcessNamespaceConformance"
+	SchemaVersion  int               `json:"schemaVersion"`
+	Implementation *Implementation   `json:"implementation,omitempty"` // whose results these are
+	Anonymous      bool              `json:"anonymous,omitempty"`      // names of nodes, clusters and files are replaced
+	Date           string            `json:"date,omitempty"`           // when the run began, RFC 3339
+	Verdict        reports.Verdict   `json:"verdict"`
+	Reason         string            `json:"reason"`
+	Counts         Counts            `json:"counts"`
+	MayShare       *Permission       `json:"mayShare,omitempty"` // whether Pods may share on this cluster at all
+	Profile        string            `json:"profile"`            // which traits were to be decided
+	Partial        bool              `json:"partial,omitempty"`  // the report is about a part of the profile or of the cluster only
+	Narrowed       []string          `json:"narrowed,omitempty"` // options that narrowed the profile or the cluster
+	Adapted        []string          `json:"adapted,omitempty"`  // what namespaces and Pods had since the cluster demands it
+	LeftOut        []LeftOut         `json:"leftOut,omitempty"`  // nodes that were not looked at, or not to the end
+	Limits         map[string]string `json:"limits,omitempty"`   // limits that differ from their defaults, by name
+	Running        bool              `json:"running,omitempty"`  // the run had not finished when this was written
+	Suite          Suite             `json:"suite"`
+	Cluster        Cluster           `json:"cluster"`
+	Images         []Image           `json:"images"`          // of the Pods that were looked at
+	Kinds          []TargetKind      `json:"kinds,omitempty"` // of targets, when there are many: those with odd ones come first
+	Targets        []Target          `json:"targets"`
+	Traits         []Trait           `json:"traits"`
+	Reproduce      []string          `json:"reproduce"` // commands, with the suite at its version
 }
 
 // Permission is what the API said to a dry run of the smallest Pod with the field and without.
@@ -75,7 +79,7 @@ type Suite struct {
 	Run     string `json:"run"`
 }
 
-// Cluster says what the implementations ran in.
+// Cluster says what the targets were in.
 type Cluster struct {
 	Kubernetes string `json:"kubernetes,omitempty"`
 	Origin     string `json:"origin,omitempty"` // created, kept or existing
@@ -90,8 +94,28 @@ type Image struct {
 	Digest    string `json:"digest,omitempty"`
 }
 
-// Implementation is one node with one runtime, which the verdicts are about.
+// Implementation says whose results these are: what its makers state, and what the suite read itself.
 type Implementation struct {
+	Stated reports.Implementation `json:"stated"`
+	Read   *Runtime               `json:"read,omitempty"`
+}
+
+// Runtime is the runtime that all targets have, by the name that its RuntimeClass or the node has for it, and its version.
+type Runtime struct {
+	Runtime string `json:"runtime"`
+	Version string `json:"version,omitempty"` // where it is one and the same, and could be read
+}
+
+// Version is the version of the implementation: the one that is stated, or else the one that was read. It is empty when there is neither.
+func (implementation Implementation) Version() string {
+	if implementation.Stated.Version == "" && implementation.Read != nil {
+		return implementation.Read.Version
+	}
+	return implementation.Stated.Version
+}
+
+// Target is one node with one runtime, which the verdicts are about.
+type Target struct {
 	Target         string `json:"target"` // what verdicts call it
 	Node           string `json:"node,omitempty"`
 	RuntimeClass   string `json:"runtimeClass,omitempty"`
@@ -106,7 +130,22 @@ type Implementation struct {
 	Counts         Counts `json:"counts"`
 }
 
-// Trait is one trait with its verdict on each implementation.
+// TargetKind is how the targets came out that have all in common of which anybody expects a difference.
+type TargetKind struct {
+	Kind        string    `json:"kind"` // a name for it in this report
+	Description string    `json:"description"`
+	Targets     []string  `json:"targets"`
+	Counts      Counts    `json:"counts"`
+	Outliers    []Outlier `json:"outliers,omitempty"`
+}
+
+// Outlier is a target with traits that came out otherwise than on most of its kind.
+type Outlier struct {
+	Target string   `json:"target"`
+	Traits []string `json:"traits"`
+}
+
+// Trait is one trait with its verdict on each target.
 type Trait struct {
 	Trait      string         `json:"trait"`
 	Statement  string         `json:"statement,omitempty"`
@@ -115,7 +154,7 @@ type Trait struct {
 	Verdicts   []TraitVerdict `json:"verdicts"`
 }
 
-// TraitVerdict is what became of a trait on one implementation.
+// TraitVerdict is what became of a trait on one target.
 type TraitVerdict struct {
 	Target         string             `json:"target"`
 	Verdict        reports.Verdict    `json:"verdict"`
@@ -141,15 +180,21 @@ func New(run reports.Run) Report {
 			Kubernetes: legible.Line(run.Cluster.KubernetesVersion), Origin: legible.Line(run.Cluster.Origin),
 			Engine: legible.Line(run.Cluster.Engine),
 		},
-		Images: []Image{}, Implementations: []Implementation{}, Traits: []Trait{},
+		Images: []Image{}, Targets: []Target{}, Traits: []Trait{},
 		Reproduce: []string{cmp.Or(run.CommandLine(), "sharedpid run")},
 	}
 	if run.Cluster.NodeImage != "" {
 		image := newImage("", run.Cluster.NodeImage)
 		report.Cluster.NodeImage = &image
 	}
+	if stated := run.Implementation; stated != nil {
+		report.Implementation = newImplementation(*stated, run)
+	}
 	for _, option := range run.Narrowed {
 		report.Narrowed = append(report.Narrowed, shortLine(option))
+	}
+	for _, line := range run.Adapted {
+		report.Adapted = append(report.Adapted, shortLine(line))
 	}
 	if run.Permission.Answer != "" {
 		report.MayShare = &Permission{Answer: run.Permission.Answer, Reason: shortLine(run.Permission.Reason)}
@@ -176,12 +221,15 @@ func New(run reports.Run) Report {
 	for _, target := range run.Targets {
 		counts := newCounts(byTarget[target.ID])
 		target = target.Legible()
-		report.Implementations = append(report.Implementations, Implementation{
+		report.Targets = append(report.Targets, Target{
 			Target: target.ID, Node: target.Node, RuntimeClass: target.RuntimeClass, RuntimeHandler: target.RuntimeHandler,
 			Runtime: target.Runtime, RuntimeVersion: target.RuntimeVersion, Kubelet: target.Kubelet, Kernel: target.Kernel,
 			CgroupVersion: target.CgroupVersion, OSImage: target.OSImage, Architecture: target.Architecture,
 			Counts: counts,
 		})
+	}
+	if reports.TooManyTargets(outcomes) {
+		report.Kinds = newKinds(run.ByKind())
 	}
 	for i, outcome := range outcomes {
 		if i == 0 || outcome.Trait != outcomes[i-1].Trait {
@@ -190,6 +238,25 @@ func New(run reports.Run) Report {
 		report.Traits[len(report.Traits)-1].add(outcome)
 	}
 	return report
+}
+
+func newKinds(groups []reports.KindOutcomes) []TargetKind {
+	var kinds []TargetKind
+	for _, group := range groups {
+		kind := TargetKind{Kind: group.Label, Description: shortLine(group.Kind.String()), Counts: newCountsOf(group.Counts)}
+		for _, target := range group.Targets {
+			kind.Targets = append(kind.Targets, legible.Line(target))
+		}
+		for _, differs := range group.Outliers {
+			outlier := Outlier{Target: legible.Line(differs.Target)}
+			for _, outcome := range differs.Traits {
+				outlier.Traits = append(outlier.Traits, legible.Line(outcome.Trait))
+			}
+			kind.Outliers = append(kind.Outliers, outlier)
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds
 }
 
 // add takes up an outcome. What did not run knows nothing of its trait, so another target's outcome may have to say it.
@@ -210,8 +277,20 @@ func (trait *Trait) add(outcome reports.Result) {
 	trait.Verdicts = append(trait.Verdicts, verdict)
 }
 
-func newCounts(outcomes []reports.Result) Counts {
-	count := reports.CountVerdicts(outcomes)
+func newImplementation(stated reports.Implementation, run reports.Run) *Implementation {
+	for _, field := range []*string{&stated.Organization, &stated.Project, &stated.URL, &stated.Contact, &stated.Version} {
+		*field = shortLine(*field)
+	}
+	implementation := Implementation{Stated: stated}
+	if runtime, version := run.ReadVersion(); runtime != "" {
+		implementation.Read = &Runtime{Runtime: legible.Line(runtime), Version: legible.Line(version)}
+	}
+	return &implementation
+}
+
+func newCounts(outcomes []reports.Result) Counts { return newCountsOf(reports.CountVerdicts(outcomes)) }
+
+func newCountsOf(count reports.Counts) Counts {
 	return Counts{
 		Conformant: count[reports.Conformant], Nonconformant: count[reports.Nonconformant], Inconclusive: count[reports.Inconclusive],
 		Unsupported: count[reports.Unsupported], NotRun: count[reports.NotRun],

@@ -43,10 +43,15 @@ func Render(to io.Writer, run reports.Run, colour bool) error {
 	paint := painter(colour)
 	var text strings.Builder
 	writeNote(&text, "may Pods share here", run.PermissionText())
-	writeTable(&text, run.Targets, outcomes, paint)
+	shown, grouped := outcomes, reports.TooManyTargets(outcomes)
+	if grouped {
+		shown = writeKinds(&text, run.ByKind(), outcomes)
+	}
+	writeTable(&text, run.Targets, shown, grouped, paint)
 	writeNote(&text, "narrowed by", run.NarrowedText())
 	writeNote(&text, "not looked at", run.LeftOutText())
 	writeNote(&text, "limits changed", run.LimitsText())
+	writeNote(&text, "adapted", run.AdaptedText())
 	writePhases(&text, run.Phases)
 	fmt.Fprintf(&text, "%s\n", reports.CountVerdicts(outcomes).String())
 	fmt.Fprintf(&text, "%s: %s\n", paint(run.Verdict, run.VerdictText()), legible.Line(run.Reason))
@@ -70,13 +75,34 @@ func writeNote(text *strings.Builder, name, value string) {
 	}
 }
 
-func writeTable(text *strings.Builder, known []reports.Target, outcomes []reports.Result, paint func(reports.Verdict, string) string) {
+// mostOutliers is how many targets are named that differ from their kind; the others are in the reports.
+const mostOutliers = 10
+
+// writeKinds writes how the targets of each kind came out, outliers first, and returns what is not conformant with targets that came out
+// alike as one.
+func writeKinds(text *strings.Builder, groups []reports.KindOutcomes, outcomes []reports.Result) []reports.Result {
+	for _, group := range groups {
+		for i, outlier := range group.Outliers {
+			if i == mostOutliers {
+				fmt.Fprintf(text, "%d more differ from %s\n", len(group.Outliers)-i, group.Label)
+				break
+			}
+			fmt.Fprintln(text, outlier.Text())
+		}
+	}
+	for _, group := range groups {
+		fmt.Fprintf(text, "%s (%s)\n", group.Text(), legible.Shorten(group.Kind.String(), reasonLength))
+	}
+	return slices.DeleteFunc(reports.Merge(groups, outcomes), func(outcome reports.Result) bool { return outcome.Verdict == reports.Conformant })
+}
+
+func writeTable(text *strings.Builder, known []reports.Target, outcomes []reports.Result, grouped bool, paint func(reports.Verdict, string) string) {
 	ran := func(outcome reports.Result) bool { return outcome.Verdict != reports.NotRun }
 	if !slices.ContainsFunc(outcomes, ran) {
 		return // one line says so, and the counts say of how many
 	}
-	several := reports.SeveralTargets(outcomes)
-	if reports.FitsGrid(outcomes) {
+	several := grouped || reports.SeveralTargets(outcomes)
+	if reports.FitsGrid(outcomes) && !grouped {
 		writeGrid(text, known, outcomes, paint)
 		outcomes = slices.DeleteFunc(slices.Clone(outcomes), func(outcome reports.Result) bool { return outcome.Verdict == reports.Conformant })
 	}

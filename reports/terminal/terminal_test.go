@@ -34,7 +34,7 @@ func TestColoursChangeNoText(t *testing.T) {
 func TestGolden(t *testing.T) {
 	for file, run := range map[string]reports.Run{
 		"terminal.txt": sample.Small(), "side-by-side.txt": sample.SideBySide(), "partial.txt": sample.Partial(),
-		"set-up-failed.txt": sample.SetUpFailed(),
+		"set-up-failed.txt": sample.SetUpFailed(), "many-nodes.txt": sample.ManyNodes(),
 	} {
 		var text bytes.Buffer
 		if err := Render(&text, run, false); err != nil {

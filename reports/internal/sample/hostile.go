@@ -6,9 +6,10 @@ import "sharedpid.example/reports"
 func Hostile(reason, output, name string, length float64) reports.Run {
 	code := int(length)
 	return reports.Run{
-		ID: name, SuiteVersion: name, Profile: name, Narrowed: []string{name, output},
+		ID: name, SuiteVersion: name, Profile: name, Narrowed: []string{name, output}, Adapted: []string{output, name},
 		Arguments: []string{reason, name}, Seconds: length, SetupError: reason,
-		LeftOut: []reports.LeftOut{{Name: name, Reason: output}}, Limits: map[string]string{name: reason},
+		Implementation: &reports.Implementation{Organization: name, Project: output, URL: reason, Contact: reason, Version: output},
+		LeftOut:        []reports.LeftOut{{Name: name, Reason: output}}, Limits: map[string]string{name: reason},
 		Cluster: reports.Cluster{Name: name, KubernetesVersion: output, Origin: name, Engine: name, NodeImage: name},
 		Images:  map[string]string{name: output},
 		Targets: []reports.Target{{ID: name, Node: name, Runtime: output, RuntimeHandler: reason, Kernel: output, OSImage: output}},
@@ -32,6 +33,12 @@ func Hostile(reason, output, name string, length float64) reports.Run {
 			},
 			{Trait: output, Target: name, Verdict: reports.Unsupported, Reason: output, Article: output},
 		},
+		Tasks: &reports.Tasks{Manifests: map[string]string{name: output}, Questions: []reports.Task{
+			{Name: name, Question: output, Ways: []reports.Way{{Needs: reason, Trait: name, Pod: name}}},
+			{Name: output, Question: reason, Risk: true, Ways: []reports.Way{{Needs: name, Trait: reason, Cell: &reports.Cell{
+				Caller: name, Target: output, Operation: reason,
+			}}}},
+		}},
 		Phases: []reports.Phase{{Name: output, Seconds: length}},
 	}
 }

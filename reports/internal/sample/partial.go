@@ -8,6 +8,7 @@ func Partial() reports.Run {
 	run := Small()
 	run.Running = true
 	run.Narrowed = []string{"--trait=signals/*", "--node=node-1"}
+	run.Adapted = []string{"namespace.labels team=tests", "pod.priorityClassName low"}
 	run.LeftOut = []reports.LeftOut{{Name: "node-8", Reason: "was lost midway: it is gone"}, {Name: "node-9/gvisor", Reason: "is cordoned"}}
 	run.Permission = reports.Permission{
 		Answer: reports.MayNotShare,

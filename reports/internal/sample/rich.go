@@ -96,7 +96,7 @@ func sampleResult(trait, statement, target string, number int) reports.Result {
 		result.Evidence = []reports.Evidence{
 			{Title: "uid 1000 against root", Where: "access/visitor", Command: "cat /proc/7/environ",
 				Output: "cat: can't open '/proc/7/environ': Permission denied\n", ExitCode: &one, Errno: "EACCES"},
-			{Title: "uid 1000 against root", Where: "access/visitor", Command: "kill -0 7",
+			{Title: "uid 1000 against root", Where: "access/visitor", Command: "kill -URG 7",
 				Output: "sh: can't kill pid 7: Operation not permitted\n", ExitCode: &one, Errno: "EPERM"},
 		}
 	case "credentials/user-namespace":

@@ -35,6 +35,13 @@ func SideBySide() reports.Run {
 			Evidence: []reports.Evidence{{Title: "before", Where: "pod/shell",
 				Processes: []reports.Process{{PID: 1, UID: 65535, State: "S", Arguments: []string{"/pause"}}}}}},
 	}
+	run.Tasks = &reports.Tasks{Manifests: map[string]string{"matrix": "kind: Pod\n"}, Questions: []reports.Task{
+		{Name: "trace", Question: "Can a container look at namespaces?", Ways: []reports.Way{{
+			Needs: "nothing", Trait: "credentials/access-matrix", Pod: "matrix",
+			Cell: &reports.Cell{Caller: "uid 1000", Target: "pause", Operation: "ns"},
+		}}},
+		{Name: "end", Risk: true, Question: "Does pause survive?", Ways: []reports.Way{{Needs: "nothing", Trait: "signals/pause-survives"}}},
+	}}
 	for _, result := range run.Results {
 		run.Plan = append(run.Plan, result.Planned())
 	}

@@ -14,7 +14,9 @@ func Small() reports.Run {
 	one := 1
 	return reports.Run{
 		SchemaVersion: reports.SchemaVersion, ID: "sample", SuiteVersion: "v0", Profile: "article", Start: start, Seconds: 12.5,
-		Arguments:  []string{"--profile", "article", "--label", "a b"},
+		Arguments: []string{"--profile", "article", "--label", "a b"},
+		Implementation: &reports.Implementation{Organization: "Example", Project: "Node", URL: "https://example.com/node",
+			Contact: "node@example.com"},
 		Permission: reports.Permission{Answer: reports.MayShare},
 		Cluster:    reports.Cluster{Name: "sharedpid", KubernetesVersion: "v1.37.2", Origin: "created", Engine: "podman"},
 		Targets: []reports.Target{{ID: "node-1", Node: "node-1", Runtime: "containerd://2.4.2", Kubelet: "v1.37.2", Kernel: "6.18",
