@@ -41,6 +41,7 @@ func (session *Session) TryCreate(ctx context.Context, title, level string, trie
 		}
 		adapted := tried.DeepCopy()
 		adapted.Namespace = name
+		session.run.options.Adaptation.AdaptPod(&adapted.ObjectMeta, &adapted.Spec)
 		stored, answer := session.run.client.CoreV1().Pods(name).Create(ctx, adapted, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if answer == nil {
 			return nil, unchanged(title, adapted.Spec, stored.Spec)

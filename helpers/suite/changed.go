@@ -1,8 +1,10 @@
 package suite
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -138,7 +140,7 @@ func changedContainers(list string, sent, stored []corev1.Container) []string {
 		}{
 			{"image", container.Image, now.Image}, {"command", container.Command, now.Command}, {"args", container.Args, now.Args},
 			{"securityContext of users", containerUsers(container.SecurityContext), containerUsers(now.SecurityContext)},
-			{"restartPolicy", container.RestartPolicy, now.RestartPolicy},
+			{"restartPolicy", restarts(container), restarts(now)},
 		} {
 			if !equality.Semantic.DeepEqual(field.sent, field.stored) {
 				found = append(found, fmt.Sprintf("%s of container %s was sent as %v and is %v", field.name, container.Name, field.sent, field.stored))
@@ -153,6 +155,22 @@ func changedContainers(list string, sent, stored []corev1.Container) []string {
 		}
 	}
 	return found
+}
+
+// restarts is the restart policy of a container itself with its rules.
+func restarts(container corev1.Container) string {
+	var parts []string
+	if container.RestartPolicy != nil {
+		parts = append(parts, string(*container.RestartPolicy))
+	}
+	for _, rule := range container.RestartPolicyRules {
+		part := string(rule.Action)
+		if codes := rule.ExitCodes; codes != nil {
+			part += fmt.Sprintf(" on exit codes %s %v", codes.Operator, codes.Values)
+		}
+		parts = append(parts, part)
+	}
+	return cmp.Or(strings.Join(parts, ", "), "unset")
 }
 
 // handler is what a probe runs, nil for none.

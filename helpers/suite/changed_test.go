@@ -63,6 +63,13 @@ func TestChanges(t *testing.T) {
 				"sleep",
 			}
 		}, "command of container one"},
+		"restarts of a container": {func(spec *corev1.PodSpec) {
+			spec.Containers[0].RestartPolicy = new(corev1.ContainerRestartPolicyNever)
+			spec.Containers[0].RestartPolicyRules = []corev1.ContainerRestartRule{{
+				Action:    corev1.ContainerRestartRuleActionRestart,
+				ExitCodes: &corev1.ContainerRestartRuleOnExitCodes{Operator: corev1.ContainerRestartRuleOnExitCodesOpIn, Values: []int32{7}},
+			}}
+		}, "restartPolicy of container one was sent as unset and is Never, Restart on exit codes In [7]"},
 		"another user":         {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.RunAsUser = &user }, "container two"},
 		"a capability is gone": {func(spec *corev1.PodSpec) { spec.Containers[1].SecurityContext.Capabilities.Add = nil }, "container two"},
 		"privileged": {func(spec *corev1.PodSpec) {

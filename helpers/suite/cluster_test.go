@@ -12,6 +12,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -53,6 +54,7 @@ type cluster struct {
 	progress       []string
 	clientLimits   pod.Limits
 	stuck          map[string]bool // names of namespaces that cannot be deleted
+	forbidden      map[string]bool // "VERB RESOURCE" that nobody may
 }
 
 // place is where a command runs.
@@ -96,7 +98,7 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 		{"create", "pods", cluster.createPod}, {"update", "pods", cluster.updatePod}, {"delete", "pods", cluster.deletePod},
 		{"create", "deployments", cluster.createController}, {"create", "daemonsets", cluster.createController},
 		{"create", "namespaces", cluster.createNamespace}, {"delete", "namespaces", cluster.deleteNamespace},
-		{"delete-collection", "*", cluster.deleteCollection},
+		{"delete-collection", "*", cluster.deleteCollection}, {"create", "selfsubjectaccessreviews", cluster.review},
 	} {
 		cluster.api.PrependReactor(reaction.verb, reaction.resource, reaction.react)
 	}
@@ -317,7 +319,9 @@ func (cluster *cluster) end(namespace, name string) error {
 func (cluster *cluster) deleteCollection(action clienttesting.Action) (bool, runtime.Object, error) {
 	collection := action.(clienttesting.DeleteCollectionActionImpl)
 	cluster.happened("delete all %s", collection.Resource.Resource)
-	kind := map[string]string{"pods": "Pod", "deployments": "Deployment", "daemonsets": "DaemonSet"}[collection.Resource.Resource]
+	kind := map[string]string{
+		"pods": "Pod", "deployments": "Deployment", "daemonsets": "DaemonSet", "configmaps": "ConfigMap", "secrets": "Secret",
+	}[collection.Resource.Resource]
 	list, err := cluster.api.Tracker().List(collection.Resource, collection.Resource.GroupVersion().WithKind(kind), collection.Namespace)
 	if err != nil {
 		return true, nil, err
@@ -332,6 +336,14 @@ func (cluster *cluster) deleteCollection(action clienttesting.Action) (bool, run
 		}
 		return cluster.api.Tracker().Delete(collection.Resource, collection.Namespace, accessor.GetName())
 	})
+}
+
+// review answers whether something is allowed.
+func (cluster *cluster) review(action clienttesting.Action) (bool, runtime.Object, error) {
+	asked := action.(clienttesting.CreateActionImpl).Object.(*authorizationv1.SelfSubjectAccessReview).DeepCopy()
+	of := asked.Spec.ResourceAttributes
+	asked.Status.Allowed = !cluster.forbidden[strings.TrimSuffix(of.Verb+" "+of.Resource+"/"+of.Subresource, "/")]
+	return true, asked, nil
 }
 
 // createController makes the one Pod of a Deployment or DaemonSet a second after it.
@@ -375,7 +387,7 @@ func (cluster *cluster) deleteNamespace(action clienttesting.Action) (bool, runt
 
 // Execute is that of pod.Executor: it runs the commands of the script that package pod sends.
 func (cluster *cluster) Execute(
-	ctx context.Context, namespace, name string, options *corev1.PodExecOptions, stdout, _ io.Writer,
+	ctx context.Context, namespace, name string, options *corev1.PodExecOptions, _ io.Reader, stdout, _ io.Writer,
 ) error {
 	at := place{namespace, name, options.Container}
 	stored, err := cluster.api.Tracker().Get(podResource, namespace, name)

@@ -34,7 +34,8 @@ var explanations = []Cause{
 		NextStep: "kubectl get runtimeclass shows what there is",
 	},
 	{Words: "PodSecurity", Cause: "Pod Security admission refused the Pod",
-		NextStep: "allow the level privileged for namespaces with the label app.kubernetes.io/managed-by=sharedpid"},
+		NextStep: "allow the level privileged for namespaces with the label app.kubernetes.io/managed-by=sharedpid, or choose those that need less with " +
+			"--pod-security"},
 	{Words: "exceeded quota", Cause: "a quota refused the Pod",
 		NextStep: "raise the quota that the reason names, or exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid"},
 	{Words: "must specify limits", Cause: "a quota asks for limits that the Pods do not have",
@@ -52,6 +53,8 @@ var explanations = []Cause{
 		NextStep: "grant the run's user the verb on the resource that the reason names, the README lists all; " +
 			"where a policy speaks, exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid",
 	},
+	{Words: "Unauthorized", Cause: "the API accepts the run's token or certificate no longer",
+		NextStep: "log in to the cluster again, or start the Job anew, and run again"},
 	{Words: "is not ready", Cause: "the node was lost while it was looked at",
 		NextStep: "look at the node's kubelet and conditions with kubectl describe node, then run again"},
 	{Words: "was lost before the trait began", Cause: "the node was lost while it was looked at",
@@ -124,8 +127,8 @@ var setUpSteps = []Cause{
 	{Words: "is not ready", NextStep: "kubectl describe node shows why"},
 	{Words: "has no node", NextStep: "kubectl get nodes shows what there is; --limit nodes=DURATION waits longer"},
 	{Words: "forbidden",
-		NextStep: "give the kubeconfig's user the rights that the README lists; kubectl auth can-i --list shows those that it has"},
-	{Words: "Unauthorized", NextStep: "log in to the cluster again: the kubeconfig's token or certificate is not accepted"},
+		NextStep: "give the kubeconfig's user what sharedpid rights prints; sharedpid check names all that is missing"},
+	{Words: "Unauthorized", NextStep: "log in to the cluster again: the token or certificate is not accepted; a Job starts anew"},
 	{Words: "does not answer", NextStep: "check that the cluster runs and that the kubeconfig is its own"},
 	{Words: "not within", NextStep: slowStep},
 }

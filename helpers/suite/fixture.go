@@ -1,6 +1,7 @@
 package suite
 
 import (
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -31,6 +32,32 @@ func (fixture Fixture) change(made *corev1.Pod) {
 	if fixture.Change != nil {
 		fixture.Change(made)
 	}
+}
+
+// Pods returns the Pods of the fixture as they are sent, those of its controllers as these make them, before they are bound to a
+// target.
+func (fixture Fixture) Pods() ([]*corev1.Pod, error) {
+	objects, err := fixture.Objects()
+	if err != nil {
+		return nil, err
+	}
+	var pods []*corev1.Pod
+	for _, object := range objects {
+		var made *corev1.Pod
+		switch object := object.(type) {
+		case *corev1.Pod:
+			made = object
+		case *appsv1.Deployment:
+			made = templated(object.Name, object.Spec.Template)
+		case *appsv1.DaemonSet:
+			made = templated(object.Name, object.Spec.Template)
+		default:
+			continue
+		}
+		fixture.change(made)
+		pods = append(pods, made)
+	}
+	return pods, nil
 }
 
 // Process is a process of a fixture that is known by its arguments.

@@ -3,7 +3,9 @@ package suite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,13 +25,13 @@ import (
 
 // Labels of what a run creates.
 const (
-	RunLabel     = "sharedpid/run"                // on namespaces: id of the run
+	RunLabel     = "sharedpid/run"                // on all: id of the run
 	ExpiresLabel = "sharedpid/expires"            // on namespaces: Unix time after which the run cannot be alive any more
 	TargetLabel  = "sharedpid/target"             // on Pods: the number of their target
 	OwnerLabel   = "app.kubernetes.io/managed-by" // on all: Owner
 	Owner        = "sharedpid"
 
-	fixtureLabel = "sharedpid/fixture" // on Pods that a controller makes: the controller's name
+	fixtureLabel = "sharedpid/fixture" // on Pods and controllers of a target: the name, on Pods that a controller makes the controller's
 )
 
 // lifetime is how long after its start a run is taken for alive.
@@ -43,6 +45,8 @@ type namespace struct {
 	unwatch  context.CancelFunc // ends the watch, which else complains of a cluster that is deleted
 	runID    string
 	name     string
+	given    bool              // it is not the run's own, and stays
+	adapts   Adaptation        // what the cluster demands
 	images   map[string]string // reference of each test image
 	limits   Limits
 	starting *semaphore.Weighted // held by each Pod that is coming up, over all targets
@@ -57,6 +61,7 @@ type namespace struct {
 
 // creation is a Pod that was asked for.
 type creation struct {
+	target  *target
 	done    chan struct{}
 	pod     *pod.Pod
 	changed []string // how the stored Pod differs from the one that was sent
@@ -73,10 +78,11 @@ func (asked *creation) lost() bool {
 	}
 }
 
-// newNamespace makes the run's namespace and watches it until ctx ends. What it returns with an error can be removed.
+// newNamespace makes the run's namespace, or takes the one that is given, and watches it until ctx ends. What it returns with an error
+// can be removed.
 func newNamespace(ctx context.Context, client *pod.Client, options Options, runID string) (*namespace, error) {
 	made := &namespace{
-		client: client, runID: runID, name: "sharedpid-" + runID, limits: options.Limits,
+		client: client, runID: runID, name: "sharedpid-" + runID, limits: options.Limits, adapts: options.Adaptation,
 		starting: semaphore.NewWeighted(int64(options.Starting)),
 		created:  map[string]*creation{}, made: map[string]bool{}, asked: map[string]bool{},
 		queue: make(chan struct{}),
@@ -84,10 +90,22 @@ func newNamespace(ctx context.Context, client *pod.Client, options Options, runI
 	close(made.queue)
 	ctx, made.unwatch = context.WithCancel(ctx)
 	made.ctx = ctx
-	if err := made.create(ctx, made.name, "privileged"); err != nil {
+	made.given = options.Namespace != ""
+	made.name = cmp.Or(options.Namespace, made.name)
+	var err error
+	if options.Before.ID != "" {
+		if err = made.remove(ctx); err != nil { // what the run left when it was killed
+			return made, err
+		}
+	}
+	if made.given {
+		err = made.checkGiven(ctx)
+	} else {
+		err = made.create(ctx, made.name, "privileged")
+	}
+	if err != nil {
 		return made, err
 	}
-	var err error
 	if made.watch, err = client.Watch(ctx, made.name,
 		pod.Patience{ImagePull: options.Limits.ImagePull, Start: options.Limits.StartFailure}, options.Limits.Start); err != nil {
 		return made, err
@@ -95,15 +113,49 @@ func newNamespace(ctx context.Context, client *pod.Client, options Options, runI
 	return made, client.WaitServiceAccount(ctx, made.name, made.limits.ServiceAccount)
 }
 
+// checkGiven tells whether a run can use the namespace that is given. Two runs cannot at once: their fixtures have the same names.
+func (namespace *namespace) checkGiven(ctx context.Context) error {
+	found, err := namespace.client.CoreV1().Namespaces().Get(ctx, namespace.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsForbidden(err): // who may not look at it learns from what is created there
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("there is no namespace %s; create it, or leave out --namespace", namespace.name)
+	case err != nil:
+		return fmt.Errorf("namespace %s: %w", namespace.name, err)
+	case found.DeletionTimestamp != nil:
+		return fmt.Errorf("the namespace %s is being deleted; name another one", namespace.name)
+	}
+	others, err := namespace.client.CoreV1().Pods(namespace.name).List(ctx, metav1.ListOptions{LabelSelector: RunLabel})
+	if err != nil {
+		return fmt.Errorf("list the Pods of namespace %s: %w", namespace.name, err)
+	}
+	if len(others.Items) > 0 {
+		return fmt.Errorf("the namespace %s holds Pods of run %s: wait for its end, or when it was killed: "+
+			"kubectl delete pods,deployments,daemonsets,configmaps,secrets --namespace %s --selector %s",
+			namespace.name, others.Items[0].Labels[RunLabel], namespace.name, RunLabel)
+	}
+	return nil
+}
+
+// own labels an object as one of the run.
+func (namespace *namespace) own(object metav1.Object) {
+	labels := object.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[RunLabel], labels[OwnerLabel] = namespace.runID, Owner
+	object.SetLabels(labels)
+}
+
 // create creates a namespace of the run that enforces a level of the Pod Security Standards.
 func (namespace *namespace) create(ctx context.Context, name, level string) error {
 	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: name,
 		Labels: map[string]string{
-			RunLabel: namespace.runID, OwnerLabel: Owner, ExpiresLabel: fmt.Sprint(time.Now().Add(lifetime).Unix()),
-			"pod-security.kubernetes.io/enforce": level,
+			ExpiresLabel: fmt.Sprint(time.Now().Add(lifetime).Unix()), "pod-security.kubernetes.io/enforce": level,
 		},
 	}}
+	namespace.adapts.namespace(object)
 	if err := createObject(ctx, namespace, namespace.client.CoreV1().Namespaces().Create, object); err != nil {
 		return fmt.Errorf("namespace %s: %w", name, err)
 	}
@@ -116,6 +168,7 @@ func createObject[T metav1.Object](
 	ctx context.Context, namespace *namespace, create func(context.Context, T, metav1.CreateOptions) (T, error), object T,
 ) error {
 	name := fmt.Sprintf("%T %s", object, object.GetName())
+	namespace.own(object)
 	_, err := pod.Retry(ctx, func(ctx context.Context) (T, error) {
 		namespace.mutex.Lock()
 		before := namespace.asked[name]
@@ -130,8 +183,12 @@ func createObject[T metav1.Object](
 	return err
 }
 
-// level makes the run's namespace that enforces a Pod Security level, once, and returns its name.
+// level makes the run's namespace that enforces a Pod Security level, once, and returns its name. A run that was given a namespace has
+// none.
 func (namespace *namespace) level(ctx context.Context, level string) (string, error) {
+	if namespace.given {
+		return "", &Unsupported{Reason: "it needs namespaces of the run's own, and the run was given the namespace " + namespace.name}
+	}
 	name := namespace.name + "-" + level
 	return name, namespace.once(ctx, "namespace "+name, func(ctx context.Context) error {
 		if err := namespace.create(ctx, name, level); err != nil {
@@ -175,7 +232,7 @@ func (namespace *namespace) start(fixture Fixture, target *target) func(context.
 	namespace.mutex.Lock()
 	asked, found := namespace.created[name]
 	if !found || asked.lost() {
-		asked = &creation{done: make(chan struct{})}
+		asked = &creation{target: target, done: make(chan struct{})}
 		namespace.created[name] = asked
 		before, has := namespace.queue, make(chan struct{})
 		namespace.queue = has
@@ -280,16 +337,28 @@ func (namespace *namespace) createPod(ctx context.Context, adapted *corev1.Pod) 
 	return created, stored.Spec, nil
 }
 
-// begun tells whether a Pod no longer costs what its start does.
-func begun(status *corev1.Pod) bool { return status == nil || status.Status.Phase != corev1.PodPending }
+// begun tells whether a Pod no longer costs what its start does: it has started, or the kubelet waits before it tries again.
+func begun(status *corev1.Pod) bool {
+	if status == nil || status.Status.Phase != corev1.PodPending {
+		return true
+	}
+	containers := slices.Concat(status.Status.InitContainerStatuses, status.Status.ContainerStatuses)
+	return slices.ContainsFunc(containers, func(container corev1.ContainerStatus) bool {
+		waiting := container.State.Waiting
+		return waiting != nil && !slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason)
+	})
+}
 
 // adapt makes the Pod of a manifest the Pod of a fixture on a target.
 func (namespace *namespace) adapt(manifest *corev1.Pod, fixture Fixture, target *target) *corev1.Pod {
 	adapted := manifest.DeepCopy()
 	adapted.Namespace, adapted.Name = namespace.name, fixture.Name+target.suffix
+	namespace.own(adapted)
 	metav1.SetMetaDataLabel(&adapted.ObjectMeta, TargetLabel, target.label())
+	metav1.SetMetaDataLabel(&adapted.ObjectMeta, fixtureLabel, adapted.Name)
 	namespace.adaptSpec(&adapted.Spec, target)
 	fixture.change(adapted)
+	namespace.adapts.AdaptPod(&adapted.ObjectMeta, &adapted.Spec)
 	return adapted
 }
 
@@ -322,12 +391,15 @@ func (namespace *namespace) adaptController(
 ) {
 	meta.Name, meta.Namespace = fixture.Name+target.suffix, namespace.name
 	metav1.SetMetaDataLabel(meta, TargetLabel, target.label())
+	metav1.SetMetaDataLabel(meta, fixtureLabel, meta.Name)
+	namespace.own(&template.ObjectMeta)
 	metav1.SetMetaDataLabel(&template.ObjectMeta, TargetLabel, target.label())
 	metav1.SetMetaDataLabel(&template.ObjectMeta, fixtureLabel, meta.Name)
 	*selector = metav1.LabelSelector{MatchLabels: map[string]string{fixtureLabel: meta.Name}}
 	namespace.adaptSpec(&template.Spec, target)
 	changed := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 	fixture.change(changed)
+	namespace.adapts.AdaptPod(&changed.ObjectMeta, &changed.Spec)
 	template.ObjectMeta, template.Spec = changed.ObjectMeta, changed.Spec
 }
 
@@ -382,9 +454,41 @@ func (namespace *namespace) image(familiar string) string {
 	return familiar
 }
 
-// clear deletes the Pods of one target, and what would make new ones, and waits until they are gone.
-func (namespace *namespace) clear(ctx context.Context, target *target) error {
-	selector := metav1.ListOptions{LabelSelector: TargetLabel + "=" + target.label()}
+// clear deletes the Pods of one target that are not kept, and what would make new ones, and waits until they are gone.
+func (namespace *namespace) clear(ctx context.Context, target *target, kept map[string]bool) error {
+	if err := namespace.clearPods(ctx, TargetLabel+"="+target.label(), kept, namespace.limits.Settling); err != nil {
+		return err
+	}
+	namespace.forget(target, kept)
+	return nil
+}
+
+// forget lets go of what is known of the Pods of a target, but for those that are kept: they are gone.
+func (namespace *namespace) forget(target *target, kept map[string]bool) {
+	namespace.mutex.Lock()
+	defer namespace.mutex.Unlock()
+	for name, asked := range namespace.created {
+		if asked.target != target || kept[name] {
+			continue
+		}
+		select {
+		case <-asked.done:
+		default:
+			continue // it is still being created
+		}
+		delete(namespace.created, name)
+		if asked.pod != nil {
+			namespace.watch.Forget(asked.pod.Name)
+		}
+	}
+}
+
+// clearPods deletes the Pods that have a label and are not kept, and their controllers.
+func (namespace *namespace) clearPods(ctx context.Context, label string, kept map[string]bool, limit time.Duration) error {
+	selector := metav1.ListOptions{LabelSelector: label}
+	if len(kept) > 0 {
+		selector.LabelSelector += fmt.Sprintf(",%s notin (%s)", fixtureLabel, strings.Join(slices.Sorted(maps.Keys(kept)), ","))
+	}
 	pods, apps := namespace.client.CoreV1().Pods(namespace.name), namespace.client.AppsV1()
 	soon := int64(1)
 	if _, err := pod.Retry(ctx, func(ctx context.Context) (struct{}, error) {
@@ -397,7 +501,7 @@ func (namespace *namespace) clear(ctx context.Context, target *target) error {
 		return err
 	}
 	var left []corev1.Pod
-	err := poll(ctx, longestPause/2, namespace.limits.Settling, func(ctx context.Context) (bool, error) {
+	err := poll(ctx, longestPause/2, limit, func(ctx context.Context) (bool, error) {
 		listed, err := pods.List(ctx, selector)
 		if err != nil {
 			return false, err
@@ -406,15 +510,86 @@ func (namespace *namespace) clear(ctx context.Context, target *target) error {
 		return len(left) == 0, nil
 	})
 	if err != nil && len(left) > 0 {
-		return fmt.Errorf("%d are still there after %s, Pod %s among them: %w", len(left), namespace.limits.Settling, left[0].Name, err)
+		return fmt.Errorf("%d are still there after %s, Pod %s among them: %w", len(left), limit, left[0].Name, err)
 	}
 	return err
 }
 
-// remove deletes the namespaces of the run and waits until they are gone. It returns the names of those that are left, as far as
-// the API told.
-func (namespace *namespace) remove(ctx context.Context) ([]string, error) {
+// removeBut is remove, but for the Pods that are kept and what they use: their namespace stays.
+func (namespace *namespace) removeBut(ctx context.Context, kept map[string]bool) error {
+	if len(kept) == 0 {
+		return namespace.remove(ctx)
+	}
 	selector := metav1.ListOptions{LabelSelector: RunLabel + "=" + namespace.runID}
+	if err := namespace.clearPods(ctx, selector.LabelSelector, kept, namespace.limits.CleanUp); err != nil {
+		return fmt.Errorf("left behind in namespace %s besides: %w", namespace.name, err)
+	}
+	if namespace.given {
+		return nil
+	}
+	_, err := namespace.removeNamespaces(ctx, selector, namespace.name)
+	return err
+}
+
+// remove deletes what the run made and waits until it is gone: its namespaces, or its objects in the one that it was given. Its error
+// says what is left, as far as the API told, and how to delete that.
+func (namespace *namespace) remove(ctx context.Context) error {
+	what, selector := "namespaces", metav1.ListOptions{LabelSelector: RunLabel + "=" + namespace.runID}
+	remove, remedy := func(ctx context.Context, selector metav1.ListOptions) ([]string, error) {
+		return namespace.removeNamespaces(ctx, selector, "")
+	}, "kubectl delete namespaces --selector "+selector.LabelSelector
+	if namespace.given {
+		what, remove = "Pods", namespace.removeObjects
+		remedy = fmt.Sprintf("kubectl delete pods,deployments,daemonsets,configmaps,secrets --namespace %s --selector %s",
+			namespace.name, selector.LabelSelector)
+	}
+	left, err := remove(ctx, selector)
+	if err != nil {
+		return fmt.Errorf("left behind: %s %s: %w; delete them with %s", what, strings.Join(left, ", "), err, remedy)
+	}
+	return nil
+}
+
+// removeObjects deletes the objects of the run in the namespace that it was given. It returns the names of the Pods that are left.
+func (namespace *namespace) removeObjects(ctx context.Context, selector metav1.ListOptions) ([]string, error) {
+	soon := int64(1)
+	apps, core, name := namespace.client.AppsV1(), namespace.client.CoreV1(), namespace.name
+	var left []string
+	var deleted bool
+	err := poll(ctx, longestPause/2, namespace.limits.CleanUp, func(ctx context.Context) (bool, error) {
+		if deleted {
+			return namespace.noneLeft(ctx, selector, &left)
+		}
+		if err := errors.Join(
+			apps.Deployments(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			apps.DaemonSets(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			core.Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
+			core.ConfigMaps(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			core.Secrets(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+		); err != nil {
+			return false, err
+		}
+		deleted = true
+		return namespace.noneLeft(ctx, selector, &left)
+	})
+	return left, err
+}
+
+// noneLeft tells whether no Pod is left, and names those that are.
+func (namespace *namespace) noneLeft(ctx context.Context, selector metav1.ListOptions, left *[]string) (bool, error) {
+	found, err := namespace.client.CoreV1().Pods(namespace.name).List(ctx, selector)
+	if err != nil {
+		return false, err
+	}
+	*left = (*left)[:0]
+	for _, each := range found.Items {
+		*left = append(*left, each.Name)
+	}
+	return len(*left) == 0, nil
+}
+
+// removeNamespaces deletes the namespaces of the run but one that is kept. It returns the names of those that are left.
+func (namespace *namespace) removeNamespaces(ctx context.Context, selector metav1.ListOptions, kept string) ([]string, error) {
 	var left []string
 	err := poll(ctx, shortestPause, namespace.limits.CleanUp, func(ctx context.Context) (bool, error) {
 		found, err := namespace.client.CoreV1().Namespaces().List(ctx, selector)
@@ -423,6 +598,9 @@ func (namespace *namespace) remove(ctx context.Context) ([]string, error) {
 		}
 		left = left[:0]
 		for _, each := range found.Items {
+			if each.Name == kept {
+				continue
+			}
 			left = append(left, each.Name)
 			if each.DeletionTimestamp == nil {
 				if err := namespace.client.CoreV1().Namespaces().Delete(ctx, each.Name,
@@ -440,7 +618,7 @@ func (namespace *namespace) remove(ctx context.Context) ([]string, error) {
 // diagnose gathers the state of the fixtures that a trait looked at on a target, as far as they were created by now.
 func (namespace *namespace) diagnose(ctx context.Context, trait Trait, target *target) string {
 	var text strings.Builder
-	for _, fixture := range trait.allFixtures() {
+	for _, fixture := range trait.AllFixtures() {
 		namespace.mutex.Lock()
 		asked, found := namespace.created[fixture.Name+target.suffix]
 		namespace.mutex.Unlock()

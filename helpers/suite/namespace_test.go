@@ -348,7 +348,7 @@ func TestAListThatFailsDoesNotEndAWait(t *testing.T) {
 		wait     func(context.Context, *namespace) error
 	}{
 		"the nodes": {"nodes", func(ctx context.Context, namespace *namespace) error {
-			_, _, err := findTargets(ctx, namespace.client, nil, noClass, namespace.limits.Nodes)
+			_, _, err := findTargets(ctx, namespace.client, nodeSelection{}, noClass, namespace.limits.Nodes)
 			return err
 		}},
 		"the Pod of a controller": {"pods", func(ctx context.Context, namespace *namespace) error {
@@ -356,14 +356,10 @@ func TestAListThatFailsDoesNotEndAWait(t *testing.T) {
 			return err
 		}},
 		"the Pods of a target to be gone": {"pods", func(ctx context.Context, namespace *namespace) error {
-			return namespace.clear(ctx, newTarget("other"))
+			return namespace.clear(ctx, newTarget("other"), nil)
 		}},
 		"the namespaces to be gone": {"namespaces", func(ctx context.Context, namespace *namespace) error {
-			left, err := namespace.remove(ctx)
-			if len(left) > 0 {
-				t.Errorf("%v are left", left)
-			}
-			return err
+			return namespace.remove(ctx)
 		}},
 	}
 	for name, test := range waits {
@@ -390,6 +386,98 @@ func TestAListThatFailsDoesNotEndAWait(t *testing.T) {
 						t.Errorf("the error is %s after %s", pod.KindOf(err), waited)
 					}
 				})
+			}
+		})
+	}
+}
+
+// TestAPodThatCannotStartLetsOthersStart as one that has started does.
+func TestAPodThatCannotStartLetsOthersStart(t *testing.T) {
+	for reason, want := range map[string]bool{
+		"": false, "ContainerCreating": false, "PodInitializing": false, "ErrImagePull": true, "CreateContainerError": true,
+	} {
+		var status corev1.Pod
+		status.Status.Phase = corev1.PodPending
+		status.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: reason},
+		}}}
+		if begun(&status) != want {
+			t.Errorf("%q: %t, want %t", reason, begun(&status), want)
+		}
+	}
+}
+
+// given is a namespace of somebody, with a Pod of theirs.
+func given(labels map[string]string) []runtime.Object {
+	return []runtime.Object{
+		newNode("a"), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "theirs"}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "theirs"}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "theirs", Namespace: "theirs", Labels: labels}},
+	}
+}
+
+// TestAGivenNamespaceKeepsWhatIsNotTheRuns, and no namespace is made or removed.
+func TestAGivenNamespaceKeepsWhatIsNotTheRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, given(nil)...)
+		fixture := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) {
+			return []runtime.Object{&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "password"}}, &corev1.Pod{Spec: newPodSpec("one")}}, nil
+		}}
+		levelled := newTrait("group/level", func(ctx context.Context, session *Session, _ Judge) error {
+			_, err := session.TryCreate(ctx, "sharing under restricted", "restricted", SmallestPod("busybox"))
+			return err
+		})
+		run, err := Run(t.Context(), cluster.Options(Options{
+			Traits: []Trait{newTrait("group/a", runs(fixture, "one"), fixture), levelled}, Namespace: "theirs",
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		results := map[string]reports.Result{}
+		for _, result := range run.Results {
+			results[result.Trait] = result
+		}
+		expectVerdict(t, results["group/a"], reports.Conformant, "", "")
+		expectVerdict(t, results["group/level"], reports.Unsupported, "", "the run was given the namespace theirs")
+		if made := cluster.Asked("pair"); made.Namespace != "theirs" || made.Labels[RunLabel] != run.ID || made.Labels[OwnerLabel] != Owner {
+			t.Errorf("the Pod is %+v", made.ObjectMeta)
+		}
+		pods, err := cluster.api.CoreV1().Pods("theirs").List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(pods.Items) != 1 || pods.Items[0].Name != "theirs" {
+			t.Errorf("left are %v, %v", pods.Items, err)
+		}
+		if secrets, err := cluster.api.CoreV1().Secrets("theirs").List(t.Context(), metav1.ListOptions{}); err != nil || len(secrets.Items) > 0 {
+			t.Errorf("left are %v, %v", secrets.Items, err)
+		}
+		if events := slices.Concat(cluster.Events("create namespace"), cluster.Events("delete namespace")); len(events) > 0 {
+			t.Errorf("it did %v", events)
+		}
+		again, err := JudgeAgain(run, []Trait{levelled})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, result := range again.Results {
+			if result.Trait == "group/level" && result.Verdict != reports.Unsupported {
+				t.Errorf("judged again it is %s: %s", result.Verdict, result.Reason)
+			}
+		}
+	})
+}
+
+// TestAGivenNamespaceThatCannotBeUsed ends the run before anything is made.
+func TestAGivenNamespaceThatCannotBeUsed(t *testing.T) {
+	leaving := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "theirs", DeletionTimestamp: &metav1.Time{}, Finalizers: []string{"x"}}}
+	for words, objects := range map[string][]runtime.Object{
+		"there is no namespace theirs":                               {newNode("a")},
+		"the namespace theirs is being deleted":                      {newNode("a"), leaving},
+		"the namespace theirs holds Pods of run x: wait for its end": given(map[string]string{RunLabel: "x"}),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cluster := newCluster(t, objects...)
+			run, err := Run(t.Context(), cluster.Options(Options{Traits: []Trait{newTrait("group/a", passes)}, Namespace: "theirs"}))
+			expectError(t, err, words)
+			if created := cluster.Events("create"); len(created) > 0 || len(run.Results) > 0 {
+				t.Errorf("%s: it did %v", words, created)
 			}
 		})
 	}

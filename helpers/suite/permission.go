@@ -42,6 +42,7 @@ func (run *run) askPermission(ctx context.Context) reports.Permission {
 		image = references[0]
 	}
 	shares := SmallestPod(image)
+	run.options.Adaptation.AdaptPod(&shares.ObjectMeta, &shares.Spec)
 	alone := shares.DeepCopy()
 	alone.Spec.ShareProcessNamespace = nil
 	stored, refusal := run.tryPod(ctx, shares)

@@ -112,7 +112,12 @@ func shared[T any](ctx context.Context, session *Session, name string, after tim
 }
 
 // attemptName is the asker of the looks of one attempt.
-func attemptName(name string, attempt int) string { return fmt.Sprintf("%s #%d", name, attempt) }
+func attemptName(name string, attempt int) string {
+	return fmt.Sprintf("%s%s%d", name, attemptMark, attempt)
+}
+
+// attemptMark stands between the name of a shared look and the number of the attempt, and in no id of a trait.
+const attemptMark = " #"
 
 // seal makes the probes of a fixture before a trait destroys it. One that fails is not made again: what it would see
 // then is not what it is about.

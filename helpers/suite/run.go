@@ -4,18 +4,20 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/rest"
 
 	"sharedpid.example/helpers/pod"
@@ -34,8 +36,19 @@ type Options struct {
 
 	// Images returns the reference of each test image by its name, for a cluster that has such a node. Without it the
 	// manifests' own names are used.
-	Images         func(node corev1.Node) (map[string]string, error)
-	Nodes          []string // to check the traits on, their taints tolerated, instead of all nodes that take ordinary Pods
+	Images func(node corev1.Node) (map[string]string, error)
+	// Namespace exists and takes all fixtures; what the run made there is removed, and nothing else. When it is empty, the run makes
+	// namespaces of its own. The command's flag for it is --namespace, which errors name.
+	Namespace string
+	Nodes     []string // to check the traits on, their taints tolerated, instead of all nodes that take ordinary Pods
+	// NodeLabels are what the nodes must have, nil for any.
+	NodeLabels labels.Selector
+	// Sampling says which nodes of one kind are looked at.
+	Sampling Sampling
+	// Before is the run that this one goes on with, see GoOn; one without an id is none.
+	Before reports.Run
+	// Adaptation is what the cluster demands of namespaces and Pods.
+	Adaptation     Adaptation
 	RuntimeClasses []string // to check the traits under, on the nodes that they select, instead of the nodes' own runtime
 	// RuntimeVersion returns the version of the OCI runtime behind a target's RuntimeClass, empty when it is not known.
 	RuntimeVersion func(ctx context.Context, target reports.Target) string
@@ -47,6 +60,14 @@ type Options struct {
 	Starting          int     // Pods of all targets that come up at once
 	Execs             int     // of all targets at once
 	RequestsPerSecond float32 // to the API
+
+	// KeepFailed leaves the Pods of traits that are nonconformant or inconclusive, and their namespace, after the run.
+	KeepFailed bool
+	// Kubectl is how a person calls kubectl for the cluster; "kubectl" when empty.
+	Kubectl string
+	// Failed is called when a trait is nonconformant or inconclusive and its Pods are still there, one at a time. The target's Pods
+	// stay until it returns. Nil for nothing.
+	Failed func(ctx context.Context, result reports.Result)
 
 	// Disposable says that the cluster is deleted after the run, and the run's namespaces with it.
 	Disposable bool
@@ -70,8 +91,8 @@ type Recorder interface {
 }
 
 // Run checks the traits on every target of the cluster and returns all that was learned, whatever happened. It creates
-// namespaces of its own and removes them. The error says why the plan was not done: what is wrong with the options, why
-// no target was reached, or that ctx ended.
+// namespaces of its own and removes them, unless it is given one. The error says why the plan was not done: what is wrong with the
+// options, why no target was reached, or that ctx ended.
 func Run(ctx context.Context, options Options) (reports.Run, error) {
 	run := newRun(options)
 	err := explainSetUp(run.do(ctx))
@@ -98,16 +119,21 @@ type run struct {
 	traits    []Trait // in the order in which they are begun
 	client    *pod.Client
 	targets   []*target
-	namespace *namespace         // nil before there are Pods
-	end       context.CancelFunc // ends the checks before their plan is done
+	decided   map[reports.Planned]bool // by the run that this one goes on with
+	namespace *namespace               // nil before there are Pods
+	end       context.CancelFunc       // ends the checks before their plan is done
 
-	mutex    sync.Mutex // guards the rest
-	known    reports.Run
-	looks    []reports.Look
-	recorded int               // looks that the recorder was given
-	failed   error             // of the recorder
-	doubted  map[string]bool   // names of nodes under which something was not answered
-	losses   map[string]string // how nodes were lost before a trait began, by name
+	mutex     sync.Mutex // guards the rest
+	described int        // targets of which more was learned
+	known     reports.Run
+	looks     []reports.Look
+	recorded  int               // looks that the recorder was given
+	failed    error             // of the recorder
+	doubted   map[string]bool   // names of nodes under which something was not answered
+	losses    map[string]string // how nodes were lost before a trait began, by name
+	kept      map[string]bool   // names of Pods, and of their controllers, that are left after the run
+	failing   sync.Mutex        // held while Options.Failed is called
+	unbegun   atomic.Int64      // nodes on which nothing was begun yet
 }
 
 func newRun(options Options) *run {
@@ -129,9 +155,10 @@ func newRun(options Options) *run {
 	if options.Run.ID == "" {
 		options.Run = NewRun(options)
 	}
+	options.Kubectl = cmp.Or(options.Kubectl, "kubectl")
 	return &run{
-		options: options, traits: byCost(options.Traits), known: options.Run,
-		doubted: map[string]bool{}, losses: map[string]string{},
+		options: options, traits: byCost(options.Traits), known: options.Run, looks: options.Run.Looks, recorded: len(options.Run.Looks),
+		decided: decidedIn(options.Before), doubted: map[string]bool{}, losses: map[string]string{}, kept: map[string]bool{},
 	}
 }
 
@@ -139,7 +166,7 @@ func newRun(options Options) *run {
 func NewRun(options Options) reports.Run {
 	known := reports.Run{
 		SchemaVersion: reports.SchemaVersion, ID: strings.ToLower(rand.Text()[:8]), SuiteVersion: options.SuiteVersion,
-		Profile: options.Profile, Narrowed: options.Narrowed, Arguments: options.Arguments, Limits: options.Limits.Changed(),
+		Profile: options.Profile, Narrowed: options.Narrowed, Arguments: options.Arguments, Limits: options.Limits.Changed(), Adapted: options.Adaptation.Lines(),
 		Start: time.Now().UTC(), Running: true,
 		Targets: []reports.Target{}, Plan: []reports.Planned{}, Results: []reports.Result{},
 	}
@@ -154,20 +181,11 @@ const unknownTarget = "node"
 
 // do reaches the cluster, plans, and checks. An error leaves what is planned not run.
 func (run *run) do(ctx context.Context) error {
-	if len(run.options.Traits) == 0 {
-		return errors.New("there is no trait to check")
-	}
-	if err := Validate(run.options.Traits); err != nil {
+	if err := run.reach(ctx); err != nil {
 		return err
 	}
+	run.warnOfRights(ctx)
 	var err error
-	if run.client, err = run.options.connect(run.options.Configuration,
-		pod.Limits{Execs: run.options.Execs, RequestsPerSecond: run.options.RequestsPerSecond}); err != nil {
-		return err
-	}
-	if err := run.plan(ctx); err != nil {
-		return err
-	}
 	run.namespace, err = newNamespace(ctx, run.client, run.options, run.known.ID)
 	if err != nil {
 		return err
@@ -182,6 +200,18 @@ func (run *run) do(ctx context.Context) error {
 	run.mutex.Lock()
 	defer run.mutex.Unlock()
 	return run.failed
+}
+
+// warnOfRights names the rights that are missing. What comes of it the traits say: some need none of them, and an API that does not answer
+// this may answer the rest.
+func (run *run) warnOfRights(ctx context.Context) {
+	missing, err := run.missingRights(ctx)
+	if err != nil {
+		run.printf("warning: %v", err)
+	}
+	for _, each := range missing {
+		run.printf("warning: %s; next step: %s", each.What, each.NextStep)
+	}
 }
 
 // plan finds the targets, and what is to be known of them before their traits are checked.
@@ -199,13 +229,16 @@ func (run *run) plan(ctx context.Context) error {
 	}
 	var left []reports.LeftOut
 	run.phase("node ready", func() {
-		run.targets, left, err = findTargets(ctx, run.client, run.options.Nodes, classes, run.options.Limits.Nodes)
+		run.targets, left, err = findTargets(ctx, run.client, nodeSelection{
+			names: run.options.Nodes, labels: run.options.NodeLabels, each: run.options.Sampling, only: run.options.Before.Targets,
+		}, classes, run.options.Limits.Nodes)
 	})
 	if err != nil {
 		return err
 	}
-	for _, each := range left {
-		run.printf("    %s is left out: it %s", each.Name, each.Reason)
+	run.goOn()
+	for _, line := range leftOutLines(left) {
+		run.printf("    %s", line)
 	}
 	images := map[string]string{}
 	if run.options.Images != nil {
@@ -224,8 +257,9 @@ func (run *run) plan(ctx context.Context) error {
 		}
 	}
 	run.update(func(known *reports.Run) {
-		known.Images, known.LeftOut = images, left
+		known.Images = images
 		known.Targets, known.Plan = nil, nil
+		known.LeftOut = left
 		for _, target := range run.targets {
 			known.Targets = append(known.Targets, target.Target)
 			for _, trait := range run.options.Traits {
@@ -268,14 +302,23 @@ func (run *run) check(ctx context.Context, trait Trait, target *target) {
 	}
 	run.doubt(target, outcome)
 	apply(&result, outcome, trait)
+	failed := begun && (result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive)
+	if failed && run.options.KeepFailed {
+		result.Kept = run.keep(trait, target)
+	}
 	result.Evidence, result.Control = append([]reports.Evidence{}, session.evidence...), session.control
-	if begun && (result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive) {
+	if failed {
 		diagnosing, cancel := context.WithTimeout(ctx, run.options.Limits.Exec)
 		result.Diagnosis = run.namespace.diagnose(diagnosing, trait, target)
 		cancel()
 	}
 	result.Requests, result.Seconds = int(requests.Load()), time.Since(start).Seconds()
 	run.add(result, session.looks)
+	if failed && run.options.Failed != nil && ctx.Err() == nil {
+		run.failing.Lock()
+		defer run.failing.Unlock()
+		run.options.Failed(ctx, result)
+	}
 }
 
 // check asks for what the trait requires, and checks it.
@@ -334,6 +377,32 @@ func (run *run) needsOf(fixtures []Fixture) []Need {
 	return needs
 }
 
+// manyTargets is above how many targets progress names what failed, and else one trait in a hundred.
+const manyTargets = 6
+
+// leftOutLines say what is left out, in a line for each, or of many in a line for each reason.
+func leftOutLines(left []reports.LeftOut) []string {
+	var lines []string
+	if len(left) <= manyNodes {
+		for _, each := range left {
+			lines = append(lines, fmt.Sprintf("%s is left out: it %s", each.Name, each.Reason))
+		}
+		return lines
+	}
+	count := map[string]int{}
+	var reasons []string
+	for _, each := range left {
+		if count[each.Reason] == 0 {
+			reasons = append(reasons, each.Reason)
+		}
+		count[each.Reason]++
+	}
+	for _, reason := range reasons {
+		lines = append(lines, fmt.Sprintf("%d nodes are left out, each of which %s", count[reason], reason))
+	}
+	return lines
+}
+
 // add keeps a result.
 func (run *run) add(result reports.Result, looks []reports.Look) {
 	run.addLooks(looks)
@@ -347,8 +416,11 @@ func (run *run) add(result reports.Result, looks []reports.Look) {
 	if len(run.targets) > 1 {
 		where = " on " + result.Target
 	}
-	run.printf("    [%d/%d] %s%s %s%s (%.1f s, %d requests)", done, planned, result.Trait, where,
-		result.Verdict, besideList(result), result.Seconds, result.Requests)
+	// With many targets a person follows what failed, and how far the run has come.
+	if step := max(1, planned/100); len(run.targets) <= manyTargets || result.NeedsAttention() || done%step == 0 || done == planned {
+		run.printf("    [%d/%d] %s%s %s%s (%.1f s, %d requests)", done, planned, result.Trait, where,
+			result.Verdict, besideList(result), result.Seconds, result.Requests)
+	}
 	if run.options.Recorder != nil {
 		if err := run.options.Recorder.Add(result, fresh); err != nil {
 			run.mutex.Lock()
@@ -399,16 +471,23 @@ func (run *run) update(change func(*reports.Run)) {
 
 // describeTarget adds what was learned of a target's node from inside of a container.
 func (run *run) describeTarget(id, cgroupVersion, kernel string) {
+	var last bool
 	run.update(func(known *reports.Run) {
 		known.Targets = slices.Clone(known.Targets) // a recorder may be reading the list
+		run.described++
+		last = run.described == len(known.Targets)
 		at := slices.IndexFunc(known.Targets, func(target reports.Target) bool { return target.ID == id })
 		described := &known.Targets[at]
 		described.CgroupVersion = cgroupVersion
+		described.Kernel, _, _ = strings.Cut(described.Kernel, reports.SeenInContainers)
 		if kernel != "" && kernel != described.Kernel {
-			described.Kernel += ", in containers " + kernel
+			described.Kernel += reports.SeenInContainers + kernel
 		}
 	})
-	run.record()
+	// The whole is recorded each time: of many targets not for each one.
+	if number := run.described; number&(number-1) == 0 || last {
+		run.record()
+	}
 }
 
 // snapshot is all that is known now.
@@ -445,18 +524,48 @@ func (run *run) cleanUp() {
 		return
 	}
 	run.phase("clean-up", func() {
-		if left, err := run.namespace.remove(context.Background()); err != nil {
-			run.printf("warning: left behind: namespaces %s: %v; delete them with kubectl delete namespace -l %s=%s",
-				strings.Join(left, ", "), err, OwnerLabel, Owner)
+		if len(run.kept) > 0 {
+			run.printf("    the Pods of what failed are left in namespace %s: %s --namespace %s get pods", run.namespace.name,
+				run.options.Kubectl, run.namespace.name)
+		}
+		if err := run.namespace.removeBut(context.Background(), run.kept); err != nil {
+			run.printf("warning: %v", err)
 		}
 	})
 }
 
-// peakMemory is the largest resident set of this process so far, in bytes; see getrusage(2).
+// keep says that the Pods of a trait on a target are left after the run, and returns the command that shows them.
+func (run *run) keep(trait Trait, target *target) string {
+	run.mutex.Lock()
+	defer run.mutex.Unlock()
+	var names []string
+	for _, fixture := range trait.AllFixtures() {
+		name := fixture.Name + target.suffix
+		run.kept[name] = true
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s --namespace %s describe pods %s", run.options.Kubectl, run.namespace.name, strings.Join(names, " "))
+}
+
+// peakMemory is the largest resident set of this process so far, in bytes, as proc_pid_status(5) tells it; 0 where there is no such file.
+// What getrusage(2) tells begins with the memory of the process that started this one.
 func peakMemory() int64 {
-	var usage syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
 		return 0
 	}
-	return usage.Maxrss << 10
+	match := residentPeak.FindSubmatch(status)
+	if match == nil {
+		return 0
+	}
+	kibibytes, err := strconv.ParseInt(string(match[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kibibytes << 10
 }
+
+var residentPeak = regexp.MustCompile(`(?m)^VmHWM:\s+([0-9]+) kB$`)

@@ -247,7 +247,7 @@ func TestARunThatCannotBeginSaysWhy(t *testing.T) {
 			"the API at https://cluster does not answer: no route; next step: check that the cluster runs and that the kubeconfig is its own"},
 		"no nodes to list": {Options{Traits: traits},
 			func(cluster *cluster) { cluster.Reject("list", "nodes", forbidden) },
-			`the cluster's nodes: things "x" is forbidden: by RBAC; next step: give the kubeconfig's user the rights`},
+			`the cluster's nodes: things "x" is forbidden: by RBAC; next step: give the kubeconfig's user what sharedpid rights prints`},
 		"no class to get": {Options{Traits: traits, RuntimeClasses: []string{"crun"}},
 			func(cluster *cluster) { cluster.Reject("get", "runtimeclasses", forbidden) }, "RuntimeClass crun"},
 		"no namespace": {Options{Traits: traits},

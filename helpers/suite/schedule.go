@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,14 +13,15 @@ import (
 
 // How a run is scheduled:
 //
-//   - Every trait is checked on every target. Nodes do not wait for one another.
+//   - Every trait is checked on every target. A few nodes are checked at once, so that what the run has on the cluster, and what
+//     waits for a place among the Pods that come up, stays the same however many nodes there are.
 //   - The targets of a node begin in their order. A node has room for podsPerNode Pods, and so for only so many targets.
 //   - Of these, as many are checked at once as keep the node's cores busy. The next one begins when the last few traits of
 //     the one before wait for the kubelet.
 //   - A target's fixtures are asked for ahead, in the order of its traits: those first that wait for the kubelet.
 //   - Of a target, Options.Parallel traits are checked at once, in the same order.
 //   - Over all targets, Options.Starting Pods come up at once. The client limits execs at once and requests a second.
-//   - A target that is done deletes its Pods, and gives back their room, when another target waits for it.
+//   - A target that is done deletes its Pods, and gives back their room, when another target or node waits for it.
 
 // podsPerNode is how many Pods a run has on one node: a kubelet takes 110 by default, and the cluster has some of its own.
 const podsPerNode = 96
@@ -31,7 +33,7 @@ const lastTraits = 4
 func room(traits []Trait) int {
 	fixtures := map[string]bool{}
 	for _, trait := range traits {
-		for _, fixture := range trait.allFixtures() {
+		for _, fixture := range trait.AllFixtures() {
 			fixtures[fixture.Name] = true
 		}
 	}
@@ -45,17 +47,30 @@ func targetsAtOnce(room, cores int) int {
 	return max(1, min(most, room, cores/2))
 }
 
-// checkAll checks every trait on every target.
+// nodesAtOnce is how many nodes are checked at once when so many Pods come up at once: a node starts few at a time.
+func nodesAtOnce(starting int) int { return max(4, starting/4) }
+
+// checkAll checks every trait on every target, nodes in the order of their targets.
 func (run *run) checkAll(ctx context.Context) {
-	var nodes sync.WaitGroup
+	var order []string
 	byNode := map[string][]*target{}
 	for _, target := range run.targets {
+		if byNode[target.Node] == nil {
+			order = append(order, target.Node)
+		}
 		byNode[target.Node] = append(byNode[target.Node], target)
 	}
-	for _, targets := range byNode {
-		nodes.Go(func() { run.checkNode(ctx, targets) })
+	run.unbegun.Store(int64(len(order)))
+	var nodes errgroup.Group
+	nodes.SetLimit(nodesAtOnce(run.options.Starting))
+	for _, node := range order {
+		nodes.Go(func() error {
+			run.unbegun.Add(-1)
+			run.checkNode(ctx, byNode[node])
+			return nil
+		})
 	}
-	nodes.Wait()
+	_ = nodes.Wait() // no node returns an error
 }
 
 // checkNode checks the targets of one node.
@@ -79,10 +94,11 @@ func (run *run) checkNode(ctx context.Context, targets []*target) {
 			if run.options.Checked != nil && ctx.Err() == nil {
 				run.options.Checked(ctx, target.Target, target.suffix, run.namespace.name)
 			}
-			if waiting.Load() == 0 {
+			target.forget()
+			if waiting.Load() == 0 && run.unbegun.Load() == 0 {
 				return // nobody waits for the room; the Pods go with their namespace
 			}
-			if err := run.namespace.clear(ctx, target); err != nil && ctx.Err() == nil {
+			if err := run.clear(ctx, target); err != nil && ctx.Err() == nil {
 				run.printf("warning: Pods of %s are left until the end of the run: %v", target.ID, err)
 			}
 		})
@@ -90,25 +106,34 @@ func (run *run) checkNode(ctx context.Context, targets []*target) {
 	checking.Wait()
 }
 
-// checkTarget checks every trait on one target. It calls idle once only few traits are left.
+// clear deletes the Pods of a target but those that are left after the run.
+func (run *run) clear(ctx context.Context, target *target) error {
+	run.mutex.Lock()
+	kept := maps.Clone(run.kept)
+	run.mutex.Unlock()
+	return run.namespace.clear(ctx, target, kept)
+}
+
+// checkTarget checks every trait on one target that is not decided. It calls idle once only few traits are left.
 func (run *run) checkTarget(ctx context.Context, target *target, idle func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // of the description, which no trait waits for
-	for _, trait := range run.traits {
+	traits := run.undecided(target)
+	for _, trait := range traits {
 		if len(trait.Requires) > 0 {
 			continue // its fixtures are asked for when the platform has what they need
 		}
-		for _, fixture := range trait.allFixtures() {
+		for _, fixture := range trait.AllFixtures() {
 			run.namespace.start(fixture, target)
 		}
 	}
 	var describing sync.WaitGroup
-	describing.Go(func() { run.describe(ctx, target) })
+	describing.Go(func() { run.describe(ctx, traits, target) })
 	var left atomic.Int64
-	left.Store(int64(len(run.traits)))
+	left.Store(int64(len(traits)))
 	var checking errgroup.Group
 	checking.SetLimit(run.options.Parallel)
-	for _, trait := range run.traits {
+	for _, trait := range traits {
 		checking.Go(func() error {
 			if ctx.Err() == nil {
 				run.check(ctx, trait, target)
@@ -127,10 +152,10 @@ func (run *run) checkTarget(ctx context.Context, target *target, idle func()) {
 // describe adds to a target what no API tells: the cgroup version, and the kernel as containers see it, which is another
 // one under a runtime with a kernel of its own. It looks into a stable fixture, since no trait ends that; without one, and
 // when the traits are done first, both stay unknown.
-func (run *run) describe(ctx context.Context, target *target) {
+func (run *run) describe(ctx context.Context, traits []Trait, target *target) {
 	var stable *Fixture
-	for _, trait := range run.traits {
-		fixtures := trait.allFixtures()
+	for _, trait := range traits {
+		fixtures := trait.AllFixtures()
 		if at := slices.IndexFunc(fixtures, func(fixture Fixture) bool { return fixture.Stable }); at >= 0 && len(trait.Requires) == 0 {
 			stable = &fixtures[at]
 			break

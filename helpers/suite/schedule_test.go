@@ -227,6 +227,31 @@ func TestATargetMakesRoomForTheNext(t *testing.T) {
 	})
 }
 
+// TestATargetThatIsDoneIsForgotten: of thousands a run keeps the results alone.
+func TestATargetThatIsDoneIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		done := newRun(cluster.Options(Options{Traits: fillingANode(), RuntimeClasses: []string{"x", "y"}}))
+		done.options.Checked = func(_ context.Context, target reports.Target, _, _ string) {
+			if target.ID == done.targets[0].ID {
+				done.targets[0].cell("a shared look")
+			}
+		}
+		if err := done.do(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if cells := done.targets[0].cells; len(cells) != 0 {
+			t.Errorf("shared looks are kept: %v", cells)
+		}
+		for name := range done.namespace.created {
+			if strings.HasSuffix(name, done.targets[0].suffix) {
+				t.Errorf("Pod %s of the first target is kept", name)
+			}
+		}
+		done.namespace.unwatch()
+	})
+}
+
 func TestPodsThatStayAreAWarning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(t, newNode("a"))

@@ -189,6 +189,32 @@ func (session *Session) Read(ctx context.Context, fixture Fixture, container str
 	return session.exec(ctx, fixture, container, (*pod.Pod).Exec, commands)
 }
 
+// WriteProgram writes a file that can be executed into a container of the fixture, all of it or nothing, and records how that went.
+// content is asked for when there is a cluster.
+func (session *Session) WriteProgram(
+	ctx context.Context, fixture Fixture, container, path string, content func(context.Context) ([]byte, error),
+) (ExecResult, error) {
+	command := fmt.Sprintf("cat >%[1]s.new && chmod 755 %[1]s.new && mv %[1]s.new %[1]s", path)
+	kept, err := ask(session, fmt.Sprintf("write %s of %s", path, session.where(fixture, container)), func() (keptResult, error) {
+		input, err := content(ctx)
+		if err != nil {
+			return keptResult{}, Undecided(reports.Precondition, "%v", err)
+		}
+		running, err := session.pod(ctx, fixture, container)
+		if err != nil {
+			return keptResult{}, err
+		}
+		result, err := running.ExecInput(ctx, container, session.limits.Exec, input, command)
+		return keptResult{result.ExitCode, keptOutput(result.Output)}, err
+	})
+	if err != nil {
+		return ExecResult{}, err
+	}
+	result := ExecResult{Command: command, ExitCode: kept.ExitCode, Output: string(kept.Output)}
+	session.recordResults(fixture, container, "writing a program", []ExecResult{result})
+	return result, nil
+}
+
 type execute = func(*pod.Pod, context.Context, string, time.Duration, ...string) ([]ExecResult, error)
 
 func (session *Session) exec(

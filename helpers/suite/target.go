@@ -49,6 +49,13 @@ func (target *target) cell(name string) *cell {
 	return target.cells[name]
 }
 
+// forget lets go of the shared looks: nothing is checked on the target any more, and a run may have thousands of targets.
+func (target *target) forget() {
+	target.mutex.Lock()
+	defer target.mutex.Unlock()
+	target.cells = nil
+}
+
 // knownDeviation returns the entry about a trait, nil when there is none.
 func (target *target) knownDeviation(trait string) *reports.Deviation {
 	at := slices.IndexFunc(target.deviations, func(entry reports.Deviation) bool { return entry.Trait == trait })
@@ -71,6 +78,7 @@ func describeNode(node corev1.Node, class nodev1.RuntimeClass) reports.Target {
 	described := reports.Target{
 		ID: node.Name, Node: node.Name, RuntimeClass: class.Name, RuntimeHandler: class.Handler, Runtime: info.ContainerRuntimeVersion,
 		Kubelet: info.KubeletVersion, Kernel: info.KernelVersion, OSImage: info.OSImage, Architecture: info.Architecture,
+		NodeUID: string(node.UID),
 	}
 	if class.Name != "" {
 		described.ID += "/" + class.Name
@@ -78,12 +86,35 @@ func describeNode(node corev1.Node, class nodev1.RuntimeClass) reports.Target {
 	return described
 }
 
+// nodeSelection says on which nodes traits are checked. The zero value is all that take ordinary Pods, or one of each kind of many.
+type nodeSelection struct {
+	names  []string         // of the only nodes, whose taints are tolerated; empty for all
+	labels labels.Selector  // that the nodes must have, nil for any
+	each   Sampling         // of those which are left
+	only   []reports.Target // of an earlier run, which goes on there; empty for a run of its own
+}
+
+// Sampling says which nodes of one kind are looked at.
+type Sampling string
+
+const (
+	// SampleMany looks at all nodes, but of more than manyNodes at one of each kind.
+	SampleMany Sampling = ""
+	// AllNodes looks at all nodes.
+	AllNodes Sampling = "all"
+	// OneOfEachKind looks at one node of each kind: container runtime, kubelet, kernel, OS image and architecture.
+	OneOfEachKind Sampling = "one-of-each-kind"
+)
+
+// manyNodes is above how many nodes one of each kind is looked at, unless it is said otherwise.
+const manyNodes = 20
+
 // findTargets waits until the nodes that come up are ready, and returns those that take the run's Pods under each RuntimeClass, in
 // the order of their names, and what is left out with the reason: a node, or a node under one class. Named nodes are taken with
 // their taints; without names the nodes are those that take ordinary Pods of the class. A named node that is missing, and a
 // cluster without any target, are errors.
 func findTargets(
-	ctx context.Context, client kubernetes.Interface, names []string, classes []nodev1.RuntimeClass, limit time.Duration,
+	ctx context.Context, client kubernetes.Interface, selection nodeSelection, classes []nodev1.RuntimeClass, limit time.Duration,
 ) ([]*target, []reports.LeftOut, error) {
 	var seen nodeSurvey
 	var missing error
@@ -92,10 +123,10 @@ func findTargets(
 		if err != nil {
 			return false, err
 		}
-		if missing = checkNames(nodes.Items, names); missing != nil {
+		if missing = selection.check(nodes.Items); missing != nil {
 			return true, nil
 		}
-		seen = survey(nodes.Items, names, classes)
+		seen = survey(nodes.Items, selection, classes)
 		return !seen.comingUp && len(seen.targets) > 0, nil
 	})
 	switch {
@@ -108,10 +139,82 @@ func findTargets(
 	case len(seen.targets) == 0:
 		return nil, nil, seen.noTarget(limit)
 	}
-	for i, target := range seen.targets {
-		target.suffix = suffix(i, len(seen.targets))
+	targets, alike := selection.sample(seen.targets)
+	left := append(seen.left, alike...)
+	if len(selection.only) > 0 {
+		if targets, left, err = goOn(seen.targets, seen.left, selection.only); err != nil {
+			return nil, nil, err
+		}
 	}
-	return seen.targets, seen.left, nil
+	for i, target := range targets {
+		target.suffix = suffix(i, len(targets))
+	}
+	return targets, left, nil
+}
+
+// sample returns the targets that are looked at, and those that are left out since another one is like them: the first of each kind is
+// looked at. Nodes that were named are all wanted.
+func (selection nodeSelection) sample(targets []*target) (kept []*target, left []reports.LeftOut) {
+	nodes := map[string]bool{}
+	for _, target := range targets {
+		nodes[target.Node] = true
+	}
+	if selection.each == AllNodes || selection.each == SampleMany && (len(nodes) <= manyNodes || len(selection.names) > 0) {
+		return targets, nil
+	}
+	first := map[reports.TargetKind]*target{}
+	for _, target := range targets {
+		if like := first[target.Kind()]; like != nil {
+			left = append(left, reports.LeftOut{Name: target.ID, Reason: likeNode + like.Node})
+			continue
+		}
+		first[target.Kind()] = target
+		kept = append(kept, target)
+	}
+	return kept, left
+}
+
+// likeNode begins the reason of a node that is left out since one of each kind is looked at.
+const likeNode = "is like node "
+
+// goOn returns the targets of an earlier run among those that there are, in its order, and what is left out. A target that is missing, or
+// whose node is another one, means that the run cannot go on.
+func goOn(targets []*target, left []reports.LeftOut, only []reports.Target) ([]*target, []reports.LeftOut, error) {
+	var kept []*target
+	for _, before := range only {
+		at := slices.IndexFunc(targets, func(target *target) bool { return target.ID == before.ID })
+		gone := slices.IndexFunc(left, func(left reports.LeftOut) bool { return left.Name == before.ID || left.Name == before.Node })
+		switch {
+		case at >= 0 && targets[at].NodeUID != before.NodeUID:
+			return nil, nil, fmt.Errorf("the run cannot go on: node %s is another one than when it began; "+
+				"name the cluster that it began on, or begin a new run without --resume", before.Node)
+		case at >= 0:
+			targets[at].Target = before // with what was learned of it
+			kept = append(kept, targets[at])
+		case gone >= 0:
+			return nil, nil, fmt.Errorf("the run cannot go on: %s %s; wait for it, or begin a new run without --resume", before.ID, left[gone].Reason)
+		default:
+			return nil, nil, fmt.Errorf("the run cannot go on: there is no node %s; "+
+				"name the cluster that it began on, or begin a new run without --resume", before.Node)
+		}
+	}
+	first := map[reports.TargetKind]string{}
+	for _, target := range kept {
+		if first[target.Kind()] == "" {
+			first[target.Kind()] = target.Node
+		}
+	}
+	for _, target := range targets {
+		if slices.Contains(kept, target) {
+			continue
+		}
+		reason := "was not among the nodes when the run began"
+		if like := first[target.Kind()]; like != "" {
+			reason = likeNode + like
+		}
+		left = append(left, reports.LeftOut{Name: target.ID, Reason: reason})
+	}
+	return kept, left, nil
 }
 
 // nodeSurvey is what one look at the nodes shows.
@@ -123,15 +226,15 @@ type nodeSurvey struct {
 
 const notSelected = "is not selected"
 
-func survey(nodes []corev1.Node, names []string, classes []nodev1.RuntimeClass) nodeSurvey {
+func survey(nodes []corev1.Node, selection nodeSelection, classes []nodev1.RuntimeClass) nodeSurvey {
 	var seen nodeSurvey
 	leave := func(name, why string, comingUp bool) {
 		seen.left = append(seen.left, reports.LeftOut{Name: name, Reason: why})
 		seen.comingUp = seen.comingUp || comingUp
 	}
 	for _, node := range nodes {
-		named := slices.Contains(names, node.Name)
-		if len(names) > 0 && !named {
+		named := slices.Contains(selection.names, node.Name)
+		if len(selection.names) > 0 && !named || !selection.fits(node) {
 			leave(node.Name, notSelected, false)
 			continue
 		}
@@ -204,13 +307,23 @@ var taintsOfAStart = []string{
 	"node.cloudprovider.kubernetes.io/uninitialized", // of cloud-provider/api
 }
 
-func checkNames(nodes []corev1.Node, names []string) error {
-	for _, name := range names {
+// check returns an error when the selection names a node that there is not, or wants labels that no node has.
+func (selection nodeSelection) check(nodes []corev1.Node) error {
+	for _, name := range selection.names {
 		if !slices.ContainsFunc(nodes, func(node corev1.Node) bool { return node.Name == name }) {
 			return fmt.Errorf("there is no node %q; kubectl get nodes shows what there is", name)
 		}
 	}
+	if selection.labels != nil && !slices.ContainsFunc(nodes, selection.fits) {
+		return fmt.Errorf("none of the %d nodes has the labels %q; kubectl get nodes --show-labels shows what they have",
+			len(nodes), selection.labels.String())
+	}
 	return nil
+}
+
+// fits tells whether a node has the labels that are wanted.
+func (selection nodeSelection) fits(node corev1.Node) bool {
+	return selection.labels == nil || selection.labels.Matches(labels.Set(node.Labels))
 }
 
 // unusable returns why a node takes Pods under no RuntimeClass, empty when it does, and whether it is about to: a node that

@@ -109,7 +109,7 @@ func TestWhichTargetsARunLooksAt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				found, left, err := findTargets(t.Context(), newCluster(t, nodes...).api, test.names, test.classes, time.Minute)
+				found, left, err := findTargets(t.Context(), newCluster(t, nodes...).api, nodeSelection{names: test.names}, test.classes, time.Minute)
 				if err != nil || time.Since(start) != 0 {
 					t.Errorf("%v after %s", err, time.Since(start))
 				}
@@ -172,7 +172,7 @@ func TestANodeThatComesUpIsWaitedFor(t *testing.T) {
 					_, _ = cluster.api.CoreV1().Nodes().Update(t.Context(), newNode("b"), metav1.UpdateOptions{})
 				})
 				start := time.Now()
-				found, left, err := findTargets(t.Context(), cluster.api, test.names, noClass, 2*time.Minute)
+				found, left, err := findTargets(t.Context(), cluster.api, nodeSelection{names: test.names}, noClass, 2*time.Minute)
 				if err != nil || len(found) != 2 || len(left) != 0 || time.Since(start) > 51*time.Second {
 					t.Errorf("%v: %d targets, %v left out after %s", err, len(found), left, time.Since(start))
 				}
@@ -180,7 +180,7 @@ func TestANodeThatComesUpIsWaitedFor(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				cluster := newCluster(t, newNode("a"), newNode("b", test.comesUp...))
-				found, left, err := findTargets(t.Context(), cluster.api, test.names, noClass, 2*time.Minute)
+				found, left, err := findTargets(t.Context(), cluster.api, nodeSelection{names: test.names}, noClass, 2*time.Minute)
 				if err != nil || len(found) != 1 || len(left) != 1 || time.Since(start) != 2*time.Minute {
 					t.Errorf("%v: %d targets, %v left out after %s", err, len(found), left, time.Since(start))
 				}
@@ -216,7 +216,7 @@ func TestNoTargetIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				_, _, err := findTargets(t.Context(), newCluster(t, test.nodes...).api, test.names, test.classes, time.Minute)
+				_, _, err := findTargets(t.Context(), newCluster(t, test.nodes...).api, nodeSelection{names: test.names}, test.classes, time.Minute)
 				if err == nil || err.Error() != test.words {
 					t.Errorf("error is %v, want %q", err, test.words)
 				}
@@ -228,14 +228,14 @@ func TestNoTargetIsAnError(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		_, _, err := findTargets(t.Context(), newCluster(t, newNode("a")).api, []string{"a", "z"}, noClass, time.Minute)
+		_, _, err := findTargets(t.Context(), newCluster(t, newNode("a")).api, nodeSelection{names: []string{"a", "z"}}, noClass, time.Minute)
 		expectError(t, err, `there is no node "z"`)
 		if time.Since(start) != 0 {
 			t.Error("a node that does not exist is waited for")
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(errors.New("SIGTERM")) })
-		_, _, err = findTargets(ctx, newCluster(t).api, nil, noClass, time.Minute)
+		_, _, err = findTargets(ctx, newCluster(t).api, nodeSelection{}, noClass, time.Minute)
 		expectError(t, err, "SIGTERM")
 	})
 }
@@ -328,7 +328,7 @@ func TestTargetsHaveNamesOfTheirOwn(t *testing.T) {
 		{[]runtime.Object{newNode("a"), newNode("b")}, noClass, []string{"a -1", "b -2"}},
 		{[]runtime.Object{newNode("a"), newNode("b")}, classes("x", "y"), []string{"a/x -1", "a/y -2", "b/x -3", "b/y -4"}},
 	} {
-		found, _, err := findTargets(t.Context(), newCluster(t, test.nodes...).api, nil, test.classes, time.Minute)
+		found, _, err := findTargets(t.Context(), newCluster(t, test.nodes...).api, nodeSelection{}, test.classes, time.Minute)
 		if err != nil {
 			t.Error(err)
 		}

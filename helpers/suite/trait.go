@@ -42,6 +42,8 @@ type Trait struct {
 	WhenNotStarted []Requirement
 	// Fixtures are the Pods that Check itself looks at. They are created ahead.
 	Fixtures []Fixture
+	// Tries are Pods that Check only asks the API about, in the run's namespace, and that admission must let through for an answer.
+	Tries []Fixture
 	// Needs are the probes that Check rests on, each a *Probe.
 	Needs []Need
 	// Destroys are those fixtures, by name, whose processes Check ends or replaces. What probes see of them is looked at before.
@@ -50,6 +52,8 @@ type Trait struct {
 	// Check looks, then judges. A nil error is conformant; Violation, Inconclusive and Unsupported say otherwise, as do
 	// the assertions of the judge. Any other error leaves the trait inconclusive.
 	Check func(ctx context.Context, session *Session, judge Judge) error
+	// Rights are what Check asks of the API beside Pods that are created, looked into and deleted.
+	Rights []Right
 	// Causes say what probably lies behind a failure of this trait; the first that fits counts.
 	Causes []Cause
 }
@@ -86,11 +90,11 @@ func (trait Trait) Labels() map[string][]string {
 
 // Controlled tells whether the trait, or a probe of it, looks at a Pod that does not share.
 func (trait Trait) Controlled() bool {
-	return slices.ContainsFunc(trait.allFixtures(), func(fixture Fixture) bool { return fixture.Unshared })
+	return slices.ContainsFunc(trait.AllFixtures(), func(fixture Fixture) bool { return fixture.Unshared })
 }
 
-// allFixtures are the trait's own fixtures and those of its probes, each once.
-func (trait Trait) allFixtures() []Fixture {
+// AllFixtures are the trait's own fixtures and those of its probes, each once: every Pod that is put on a cluster for it.
+func (trait Trait) AllFixtures() []Fixture {
 	var all []Fixture
 	seen := map[string]bool{}
 	add := func(fixtures []Fixture) {
@@ -177,7 +181,7 @@ func Validate(traits []Trait) error {
 			wrong = append(wrong, fmt.Errorf("trait %s: there is no profile %q", trait.ID, trait.Profile))
 		}
 		seen[trait.ID] = true
-		for _, fixture := range trait.allFixtures() {
+		for _, fixture := range trait.AllFixtures() {
 			if other, found := fixtures[fixture.Name]; found && (other.Unshared != fixture.Unshared || other.Stable != fixture.Stable) {
 				wrong = append(wrong, fmt.Errorf("trait %s: another fixture is called %s as well", trait.ID, fixture.Name))
 			}

@@ -77,7 +77,7 @@ func TestATraitIsControlledByItsProbesAsWell(t *testing.T) {
 		}
 	}
 	var names []string
-	for _, fixture := range (Trait{Fixtures: []Fixture{pair}, Needs: []Need{control, control}}).allFixtures() {
+	for _, fixture := range (Trait{Fixtures: []Fixture{pair}, Needs: []Need{control, control}}).AllFixtures() {
 		names = append(names, fixture.Name)
 	}
 	expectEqual(t, "fixtures", names, []string{"pair", "pair-unshared"})

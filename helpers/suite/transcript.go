@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,9 @@ func (session *Session) keep(question string, answer any, err error) {
 	look := reports.Look{Target: session.target.ID, By: session.by, Question: question}
 	if err != nil {
 		look.Kind, look.Error = KindOf(err), err.Error()
+		if unsupported := (*Unsupported)(nil); errors.As(err, &unsupported) {
+			look.Kind, look.Error = notToBeHad, unsupported.Reason
+		}
 	} else {
 		content, err := json.Marshal(answer)
 		if err != nil {
@@ -40,9 +44,15 @@ func (session *Session) keep(question string, answer any, err error) {
 	session.looks = append(session.looks, look)
 }
 
-// unanswered keeps why there is no answer, and returns it as Inconclusive.
+// notToBeHad is the kind of a look that is not to be had on the cluster, or by what the run was asked for.
+const notToBeHad reports.Kind = "unsupported"
+
+// unanswered keeps why there is no answer, and returns it as Inconclusive, or as Unsupported what is not to be had.
 func (session *Session) unanswered(question string, err error) error {
 	session.keep(question, nil, err)
+	if unsupported := (*Unsupported)(nil); errors.As(err, &unsupported) {
+		return unsupported
+	}
 	return &Inconclusive{Kind: KindOf(err), Reason: err.Error()}
 }
 
@@ -66,6 +76,9 @@ func answered[T any](session *Session, question string) (T, error) {
 	session.asked++
 	if look.Question != question {
 		return answer, Undecided(reports.Precondition, "the recording has %q where the check asks %q", look.Question, question)
+	}
+	if look.Kind == notToBeHad {
+		return answer, &Unsupported{Reason: look.Error}
 	}
 	if look.Error != "" {
 		return answer, &Inconclusive{Kind: look.Kind, Reason: look.Error}
@@ -97,7 +110,7 @@ func (replay *replay) session(by string) *Session {
 }
 
 // JudgeAgain checks the traits of a run once more, from the looks that it kept and without a cluster, and returns the run
-// with the results that this gives. Traits of the run that are not among those given, and what was not decided, are left
+// with the results that this gives and their evidence. Traits of the run that are not among those given, and what was not decided, are left
 // as they are. It is an error when the run kept no looks, or names
 // a limit that there is not.
 func JudgeAgain(run reports.Run, traits []Trait) (reports.Run, error) {
@@ -130,7 +143,9 @@ func JudgeAgain(run reports.Run, traits []Trait) (reports.Run, error) {
 			continue
 		}
 		again := result
-		apply(&again, checkAgain(traits[at], from), traits[at])
+		session := from.session(result.Trait)
+		apply(&again, checkAgain(traits[at], session), traits[at])
+		again.Evidence, again.Control = append([]reports.Evidence{}, session.evidence...), session.control
 		judged.Results = append(judged.Results, again)
 	}
 	return judged, nil
@@ -151,8 +166,7 @@ func limitsOf(run reports.Run) (Limits, error) {
 	return limits, nil
 }
 
-func checkAgain(trait Trait, from *replay) Outcome {
-	session := from.session(trait.ID)
+func checkAgain(trait Trait, session *Session) Outcome {
 	session.needs = needNames(trait)
 	return Conclude(func(judge Judge) error {
 		if err := session.lostNode(context.Background()); err != nil {
@@ -186,7 +200,7 @@ func referenced(looks []reports.Look) []reports.Look {
 		}
 	}
 	for from := range byAsker {
-		if !strings.Contains(from.by, " #") {
+		if !strings.Contains(from.by, attemptMark) {
 			want(from)
 		}
 	}
