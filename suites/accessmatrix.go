@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,8 @@ type lookedMatrix struct {
 	access.Matrix
 	Unseen string           // why there are no targets, empty when there are
 	absent *suite.Violation // the same as the verdict of traits that are about the targets
+	// WithoutPerfmon is why there is no caller with CAP_PERFMON, which runtimes before Linux 5.8 do not know; empty when there is one.
+	WithoutPerfmon string
 }
 
 // accessMatrix fills the matrix: one look finds the targets, one for each caller tries everything, and one shows that the
@@ -67,29 +70,46 @@ func lookAtAccess(ctx context.Context, session *suite.Session) (lookedMatrix, er
 		return looked, err
 	}
 	for _, caller := range accessCallers {
-		if err := lookAs(ctx, session, &looked.Matrix, caller.container, caller.name); err != nil {
+		err := lookAs(ctx, session, accessFixture, &looked.Matrix, caller.container, caller.name)
+		switch {
+		case err == nil:
+		case caller.name == access.CallerPerfmon && refusedToStart(err):
+			looked.WithoutPerfmon = err.Error()
+		default:
 			return looked, err
 		}
 	}
-	after, err := session.Processes(ctx, accessFixture, "tracer", "processes afterwards")
-	if err != nil {
+	if err := sameProcesses(ctx, session, accessFixture, looked.Targets); err != nil {
 		return looked, err
 	}
-	for _, target := range looked.Targets {
-		if still, found := after.PID(target.PID); !found || still.StartTime != target.StartTime {
-			return looked, suite.Undecided(reports.Precondition, "%s, process %d, ended while it was looked at", target.Name, target.PID)
-		}
-	}
-	for _, cell := range looked.Cells {
-		if cell.Want == access.Allowed && access.Refused(cell.Observed) {
-			return looked, refusedToExecAlone(ctx, session, fmt.Sprintf("%s of the %s by %s is %s",
-				cell.Operation, cell.Target, cell.Caller, cell.Observed))
-		}
-	}
-	return looked, nil
+	return looked, cellsRefusedToExecAlone(ctx, session, looked.Cells)
 }
 
-// accessTargets picks the four targets and reads, as the tracer, what of them no snapshot holds.
+// cellsRefusedToExecAlone is refusedToExecAlone for the first cell that is refused against its rule, nil without one.
+func cellsRefusedToExecAlone(ctx context.Context, session *suite.Session, cells []reports.Access) error {
+	for _, cell := range cells {
+		if cell.Want == access.Allowed && access.Refused(cell.Observed) {
+			return refusedToExecAlone(ctx, session, fmt.Sprintf("%s of the %s by %s is %s", cell.Operation, cell.Target, cell.Caller, cell.Observed))
+		}
+	}
+	return nil
+}
+
+// sameProcesses shows that targets are still the same processes: what is no more refuses nothing.
+func sameProcesses(ctx context.Context, session *suite.Session, fixture suite.Fixture, targets []access.Party) error {
+	after, err := session.Processes(ctx, fixture, "tracer", "processes afterwards")
+	if err != nil {
+		return err
+	}
+	for _, target := range targets {
+		if still, found := after.PID(target.PID); !found || still.StartTime != target.StartTime {
+			return suite.Undecided(reports.Precondition, "%s, process %d, ended while it was looked at", target.Name, target.PID)
+		}
+	}
+	return nil
+}
+
+// accessTargets picks the four targets.
 func accessTargets(ctx context.Context, session *suite.Session, snapshot process.Snapshot) ([]access.Party, error) {
 	first, found := snapshot.PID(1)
 	if !found {
@@ -106,24 +126,29 @@ func accessTargets(ctx context.Context, session *suite.Session, snapshot process
 		return nil, suite.Undecided(reports.Precondition,
 			"the nginx worker has uid %d and not %d: nginx did not read /etc/nginx/nginx.conf", worker.UID, workerUID)
 	}
+	return targets, describeTargets(ctx, session, accessFixture, "tracer", targets)
+}
+
+// describeTargets reads, as a container that may look at them all, what of targets no snapshot holds.
+func describeTargets(ctx context.Context, session *suite.Session, fixture suite.Fixture, container string, targets []access.Party) error {
 	var questions []string
 	for _, target := range targets {
 		questions = append(questions, fmt.Sprintf("stat -c %%u /proc/%d/environ", target.PID),
 			fmt.Sprintf("readlink /proc/%d/ns/user", target.PID), fmt.Sprintf("cat /proc/%d/attr/current", target.PID))
 	}
-	facts, err := session.Read(ctx, accessFixture, "tracer", questions...)
+	facts, err := session.Read(ctx, fixture, container, questions...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range targets {
 		of := facts[3*i:]
 		if targets[i].Owner, err = strconv.Atoi(strings.TrimSpace(of[0].Output)); err != nil {
-			return nil, suite.Undecided(reports.Precondition, "the owner of /proc/%d/environ cannot be read: %s",
+			return suite.Undecided(reports.Precondition, "the owner of /proc/%d/environ cannot be read: %s",
 				targets[i].PID, quote(of[0].Output))
 		}
 		targets[i].UserNamespace, targets[i].Label = of[1].Answer(), of[2].Answer()
 	}
-	return targets, nil
+	return nil
 }
 
 // parseCaller reads what process.Script printed in a container, and which process printed it.
@@ -140,8 +165,10 @@ func parseCaller(container, output string) (process.Snapshot, process.Process, e
 }
 
 // lookAs adds one caller's cells.
-func lookAs(ctx context.Context, session *suite.Session, matrix *access.Matrix, container, name string) error {
-	looked, err := session.Read(ctx, accessFixture, container, process.Script, access.Script(matrix.Targets),
+func lookAs(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, matrix *access.Matrix, container, name string,
+) error {
+	looked, err := session.Read(ctx, fixture, container, process.Script, access.Script(matrix.Targets),
 		"grep -E '^[^ ]+ /proc ' /proc/self/mounts",
 		"cat /proc/sys/kernel/yama/ptrace_scope", "readlink /proc/self/ns/user", "cat /proc/self/attr/current",
 		access.LabelsCommand)
@@ -158,25 +185,44 @@ func lookAs(ctx context.Context, session *suite.Session, matrix *access.Matrix, 
 	}
 	platform := access.Platform{Hidepid: access.ParseHidepid(looked[2].Answer())}
 	platform.Yama, _ = strconv.Atoi(looked[3].Answer()) // there is no such file without Yama
-	matrix.Add(access.Party{
+	caller := access.Party{
 		Name: name, Process: self, UserNamespace: looked[4].Answer(), Label: looked[5].Answer(),
 		StartLabel: access.StartLabel(snapshot, access.ParseLabels(looked[6].Output)),
-	}, platform, observed)
+	}
+	alone := access.Matrix{Targets: matrix.Targets}
+	alone.Add(caller, platform, observed)
+	if caller.Permissive, err = seenPermissive(ctx, session, fixture, container, alone.Cells); err != nil {
+		return err
+	}
+	matrix.Add(caller, platform, observed)
 	return nil
 }
 
-// recordAccess keeps cells of the matrix as evidence.
-func recordAccess(session *suite.Session, title string, cells ...reports.Access) {
-	session.Record(accessFixture, reports.Evidence{Title: title, Where: accessFixture.Name, Access: cells})
+// seenPermissive tells whether SELinux was seen to refuse a container nothing. That is asked only where its label is believed to explain a
+// cell of what the container met.
+func seenPermissive(ctx context.Context, session *suite.Session, fixture suite.Fixture, container string, cells []reports.Access) (bool, error) {
+	if !slices.ContainsFunc(cells, func(cell reports.Access) bool { return cell.Narrowed == access.SELinux }) {
+		return false, nil
+	}
+	return permissive(ctx, session, fixture, container)
 }
 
-// recordCredentials keeps who the callers are as evidence.
-func recordCredentials(session *suite.Session, callers []access.Party) {
+// recordAccess keeps cells of the matrix as evidence.
+func recordAccess(session *suite.Session, fixture suite.Fixture, title string, cells ...reports.Access) {
+	session.Record(fixture, reports.Evidence{Title: title, Where: fixture.Name, Access: cells})
+}
+
+// recordCredentials keeps who asks, and who is asked, as evidence.
+func recordCredentials(session *suite.Session, fixture suite.Fixture, parties ...access.Party) {
 	var text strings.Builder
-	for _, caller := range callers {
-		fmt.Fprintf(&text, "%s: uid %d, gid %d, CapEff %016x\n", caller.Name, caller.UID, caller.GID, caller.Effective)
+	for _, party := range parties {
+		fmt.Fprintf(&text, "%s: uid %d, gid %d, CapEff %016x", party.Name, party.UID, party.GID, party.Effective)
+		if party.Label != "" {
+			fmt.Fprintf(&text, ", label %s", party.Label)
+		}
+		text.WriteString("\n")
 	}
-	session.Record(accessFixture, reports.Evidence{
-		Title: "credentials of the callers", Where: accessFixture.Name, Command: "cat /proc/self/status", Output: text.String(),
+	session.Record(fixture, reports.Evidence{
+		Title: "credentials", Where: fixture.Name, Command: "cat /proc/PID/status /proc/PID/attr/current", Output: text.String(),
 	})
 }

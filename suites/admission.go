@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
@@ -47,6 +48,7 @@ var admissionTraits = []suite.Trait{
 			"field set to false.",
 		Profile: suite.Core,
 		Sources: []string{validationSource, kep},
+		Tries:   []suite.Fixture{hostPIDTried},
 		Causes: []suite.Cause{{
 			Cause:    "the API server does not validate the field, or an admission plugin changes it",
 			NextStep: "look at the cluster's API server and mutating webhooks",
@@ -70,8 +72,9 @@ var admissionTraits = []suite.Trait{
 		Statement: "The API MUST reject any change of the field on a Pod that exists, from unset to set and back as well.",
 		Profile:   suite.Core,
 		Sources:   []string{validationSource, "https://kubernetes.io/docs/concepts/workloads/pods/#pod-update-and-replacement"},
-		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
+		Fixtures:  []suite.Fixture{pairFixture, pairUnsharedFixture},
 		Causes:    []suite.Cause{{Cause: "the API server does not validate updates of Pods", NextStep: "look at the cluster's API server"}},
+		Rights:    []suite.Right{{Resource: "pods", Verbs: []string{"update"}, Why: "to try, without doing it, to change the field"}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			on, off := true, false
 			for _, change := range []struct {
@@ -79,8 +82,8 @@ var admissionTraits = []suite.Trait{
 				fixture suite.Fixture
 				to      *bool
 			}{
-				{"true to false", articleFixture, &off}, {"true to unset", articleFixture, nil},
-				{"unset to true", articleUnsharedFixture, &on}, {"unset to false", articleUnsharedFixture, &off},
+				{"true to false", pairFixture, &off}, {"true to unset", pairFixture, nil},
+				{"unset to true", pairUnsharedFixture, &on}, {"unset to false", pairUnsharedFixture, &off},
 			} {
 				attempt, err := session.TryUpdate(ctx, change.title, change.fixture,
 					func(pod *corev1.Pod) { pod.Spec.ShareProcessNamespace = change.to })
@@ -148,6 +151,11 @@ func triedPod(session *suite.Session, change func(*corev1.Pod)) *corev1.Pod {
 	change(tried)
 	return tried
 }
+
+// hostPIDTried is the Pod with hostPID that the API's validation must accept.
+var hostPIDTried = suite.Fixture{Name: "tried-host-pid", Unshared: true, Change: withHostPID(false), Objects: func() ([]runtime.Object, error) {
+	return []runtime.Object{suite.SmallestPod("busybox:1.37.0")}, nil
+}}
 
 func withHostPID(share bool) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) {

@@ -144,7 +144,7 @@ func TestWhatCannotBeSeenAccusesNobody(t *testing.T) {
 			"inits/tini-warns", answerTo(t, "logs of tini/", func(words *string) { *words = "" }), reports.Precondition,
 		},
 		"a control that shares": {
-			"namespace/one-namespace", answerTo(t, "exec article-unshared/", func(answer *[]map[string]any) {
+			"namespace/one-namespace", answerTo(t, "exec pair-unshared/", func(answer *[]map[string]any) {
 				for _, each := range *answer {
 					if output, found := each["output"].(string); found && strings.HasPrefix(output, "pid:") {
 						each["output"] = "pid:[1]\n"

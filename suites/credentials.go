@@ -89,7 +89,7 @@ var credentialTraits = []suite.Trait{
 			looked, err := session.Exec(ctx, fileModesFixture, "visitor", "uid 1000 against uid 1000", fmt.Sprintf(
 				"cat /proc/%d/environ", target.PID,
 			),
-				fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -0 %d", target.PID))
+				fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -URG %d", target.PID))
 			if err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ var credentialTraits = []suite.Trait{
 			if err != nil {
 				return err
 			}
-			recordAccess(session, "who may do what", matrix.Cells...)
+			recordAccess(session, accessFixture, "who may do what", matrix.Cells...)
 			judgeAccess(judge, matrix.Cells)
 			return nil
 		},
@@ -157,7 +157,7 @@ var credentialTraits = []suite.Trait{
 			if err != nil {
 				return err
 			}
-			recordCredentials(session, looked.Callers)
+			recordCredentials(session, accessFixture, looked.Callers...)
 			judgeCapabilities(judge, looked.Callers)
 			return nil
 		},
@@ -267,12 +267,12 @@ var credentialTraits = []suite.Trait{
 				return err
 			}
 			caller := looked.Caller(access.CallerInert)
-			recordCredentials(session, []access.Party{caller})
+			recordCredentials(session, accessFixture, caller)
 			judge.Claim.Expect(caller.UID).To(gomega.Equal(1000), "the caller must run as the uid that its securityContext names")
 			judge.Claim.Expect(caller.Effective).To(gomega.BeZero(),
 				"capabilities added to a non-root user must not be effective, CapEff is %016x", caller.Effective)
 			judge.Precondition.Expect(looked.Unseen).To(gomega.BeEmpty(), "whether the capability grants anything cannot be looked at")
-			recordAccess(session, "uid 1000 to whose container CAP_SYS_PTRACE was added", looked.Of(access.CallerInert)...)
+			recordAccess(session, accessFixture, "uid 1000 to whose container CAP_SYS_PTRACE was added", looked.Of(access.CallerInert)...)
 			for _, target := range []string{access.TargetMaster, access.TargetWorker, access.TargetTracer} {
 				for _, operation := range []string{"environ", "root"} {
 					cell := looked.Cell(access.CallerInert, target, operation)
@@ -326,6 +326,7 @@ var credentialTraits = []suite.Trait{
 		}},
 		Check: checkUserNamespace,
 	},
+	systemCallsTrait,
 }
 
 // accessClaim says what a caller must meet with a target: "allowed" or an errno.
@@ -348,8 +349,8 @@ func checkAccess(title string, claims func(access.Matrix) []accessClaim) func(co
 				cells = append(cells, matrix.Cell(claim.caller, claim.target, operation))
 			}
 		}
-		recordCredentials(session, matrix.Callers)
-		recordAccess(session, title, cells...)
+		recordCredentials(session, accessFixture, slices.Concat(matrix.Callers, matrix.Targets)...)
+		recordAccess(session, accessFixture, title, cells...)
 		judgeClaims(judge, matrix, claimed)
 		return nil
 	}
@@ -462,16 +463,23 @@ func judgeCapabilities(judge suite.Judge, callers []access.Party) {
 
 // checkPerfmon says what this cluster's kernels do with CAP_PERFMON and CAP_SYS_ADMIN between siblings.
 func checkPerfmon(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-	matrix, err := seenMatrix(ctx, session)
+	looked, err := accessMatrix.Of(ctx, session)
 	if err != nil {
 		return err
 	}
+	if looked.WithoutPerfmon != "" {
+		return &suite.Unsupported{Reason: "a container that asks for CAP_PERFMON does not start: " + looked.WithoutPerfmon}
+	}
+	if looked.absent != nil {
+		return looked.absent
+	}
+	matrix := looked.Matrix
 	for _, capability := range memoryCapabilities {
 		title := capability.name + " reads the environment and the memory maps of processes of other uids here"
 		if matrix.Cell(capability.caller, access.TargetWorker, "maps").Observed != access.Allowed {
 			title = capability.name + " opens nothing of processes of other uids here"
 		}
-		recordAccess(session, title, matrix.Of(capability.caller)...)
+		recordAccess(session, accessFixture, title, matrix.Of(capability.caller)...)
 	}
 	for _, capability := range memoryCapabilities {
 		judge.Precondition.Expect(matrix.Caller(capability.caller).Effective&capability.bit).NotTo(gomega.BeZero(),
@@ -537,7 +545,7 @@ func checkUserNamespace(ctx context.Context, session *suite.Session, judge suite
 	}
 	looked, err := session.Exec(ctx, userNamespaceFixture, "visitor", "uid 1000 against uid 1000 in one user namespace",
 		fmt.Sprintf("readlink /proc/%d/ns/user", target.PID), fmt.Sprintf("cat /proc/%d/environ", target.PID),
-		fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -0 %d", target.PID),
+		fmt.Sprintf("cat /proc/%d/root/files/readable", target.PID), fmt.Sprintf("kill -URG %d", target.PID),
 		fmt.Sprintf("cat /proc/%d/root/files/private", target.PID))
 	if err != nil {
 		return err
@@ -579,14 +587,10 @@ func judgeMapped(judge suite.Judge, mapped, node []suite.ExecResult) {
 var startInUserNamespace = suite.Requirement{
 	Name: "Pods in user namespaces that start",
 	Missing: func(ctx context.Context, session *suite.Session) (string, error) {
-		running := func(status *corev1.Pod) bool { return status != nil && status.Status.Phase == corev1.PodRunning }
-		// It has had as long as the one that shares, which was created with it.
-		_, reached, err := session.Wait(ctx, userNamespaceUnsharedFixture, "the Pod to run", session.Limits().StartFailure, running)
-		switch {
-		case refusedToStart(err):
+		// The kubelet calls a Pod running of which one container runs, so each is asked for.
+		err := session.Running(ctx, userNamespaceUnsharedFixture, "visitor", "owner")
+		if refusedToStart(err) {
 			return fmt.Sprintf("a Pod in a user namespace does not start on the node, without sharing either: %v", err), nil
-		case err == nil && !reached:
-			err = suite.Undecided(reports.OutOfTime, "the Pod without sharing has not started within %s", session.Limits().StartFailure)
 		}
 		return "", err
 	},
@@ -623,7 +627,7 @@ var guardedOperations = []struct{ command, errno string }{
 	{"head -c 1 /proc/%d/exe", "EACCES"},
 	{"ls /proc/%d/fd", "EACCES"},
 	{"cat /proc/%d/maps", "EACCES"},
-	{"kill -0 %d", "EPERM"},
+	{"kill -URG %d", "EPERM"},
 }
 
 // judgeDenials takes one observation for each guarded operation. Where /proc hides the process, ENOENT or EPERM is as

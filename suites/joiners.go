@@ -103,6 +103,7 @@ var joinerTraits = []suite.Trait{
 				NextStep: "compare the pid namespaces in the containers' config.json on the node",
 			},
 		},
+		Rights: []suite.Right{{Resource: "pods/ephemeralcontainers", Verbs: []string{"update"}, Why: "to add ephemeral containers"}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 			joined, alone := newDebuggers(session, "joined"), newDebuggers(session, "alone")
 			shared, err := attach(ctx, session, fileModesFixture, joined)
@@ -122,6 +123,7 @@ var joinerTraits = []suite.Trait{
 			return nil
 		},
 	},
+	debuggerTrait,
 }
 
 // The start processes of the manifest init-containers.yaml that stay.

@@ -2,6 +2,7 @@ package suites
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,9 +197,20 @@ func TestJudgeNotes(t *testing.T) {
 			t.Errorf("a parent that noted nothing ends with %d: verdict is %s (%s), want %s", exitCode, outcome.Verdict, outcome.Reason, want)
 		}
 	}
+	// One that got it late does not excuse the other.
+	ends := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+		{Name: "first-parent", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}},
+		{Name: "second-parent", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137}}},
+	}}}
+	outcome := suite.Conclude(func(judge suite.Judge) error {
+		return judgeNotes(judge, ended(0, 12*time.Second, "observer:parent\n"), ends)
+	})
+	if outcome.Verdict != reports.Nonconformant || !strings.Contains(outcome.Reason, "second-parent") {
+		t.Errorf("one was late and one was killed: verdict is %s (%s)", outcome.Verdict, outcome.Reason)
+	}
 	killed := ended(137, 0, "")
 	killed.DeletionTimestamp = nil
-	outcome := suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, killed, killed) })
+	outcome = suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, killed, killed) })
 	if outcome.Verdict != reports.Inconclusive || outcome.Kind != reports.Killed {
 		t.Errorf("killed before the deletion: verdict is %s (%s)", outcome.Verdict, outcome.Kind)
 	}

@@ -95,15 +95,15 @@ var namespaceTraits = []suite.Trait{
 		Statement: "All containers of the Pod MUST be in one process namespace.",
 		Profile:   suite.Core,
 		Sources:   []string{kep, criSource, pidPage},
-		Needs:     []suite.Need{articleNamespaces, articleUnsharedNamespaces},
+		Needs:     []suite.Need{pairNamespaces, pairUnsharedNamespaces},
 		Causes:    []suite.Cause{sharesUnasked, ownNamespaces},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			shared, err := articleNamespaces.Of(ctx, session)
+			shared, err := pairNamespaces.Of(ctx, session)
 			if err != nil {
 				return err
 			}
 			judge.Claim.Expect(shared[0]["pid"]).To(gomega.Equal(shared[1]["pid"]), "the containers are in different pid namespaces")
-			unshared, err := articleUnsharedNamespaces.Of(ctx, session)
+			unshared, err := pairUnsharedNamespaces.Of(ctx, session)
 			if err != nil {
 				return err
 			}
@@ -114,30 +114,35 @@ var namespaceTraits = []suite.Trait{
 	},
 	{
 		ID: "namespace/only-pids-shared",
-		Statement: "Of the containers' namespaces, sharing MUST change the pid namespace alone: mount namespaces differ, and network, IPC " +
-			"and UTS namespaces are one, as in any Pod.",
+		Statement: "Of the containers' namespaces, sharing MUST change the pid namespace alone: mount namespaces differ, network and IPC " +
+			"namespaces are one, as in any Pod, and UTS namespaces are one where they are without sharing.",
 		Profile: suite.Core,
 		Sources: []string{
 			kep,
 			"https://kubernetes.io/docs/concepts/workloads/pods/#pod-networking",
+			// Of UTS namespaces the CRI says nothing: containerd gives a Pod one, Docker each container its own with the Pod's host name.
+			criSource,
 			"https://man7.org/linux/man-pages/man7/namespaces.7.html",
 		},
-		Needs: []suite.Need{articleNamespaces, articleUnsharedNamespaces},
+		Needs: []suite.Need{pairNamespaces, pairUnsharedNamespaces},
 		Causes: []suite.Cause{{
 			Cause:    "the runtime joins or unshares more namespaces than the CRI asks for",
 			NextStep: "compare the namespaces in the containers' config.json on the node",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			shared, err := articleNamespaces.Of(ctx, session)
+			shared, err := pairNamespaces.Of(ctx, session)
 			if err != nil {
 				return err
 			}
 			judgeOnlyPIDsShared(judge.Claim, shared[0], shared[1])
-			unshared, err := articleUnsharedNamespaces.Of(ctx, session)
+			unshared, err := pairUnsharedNamespaces.Of(ctx, session)
 			if err != nil {
 				return suite.ControlFailed(err)
 			}
 			judgeOnlyPIDsShared(judge.Control, unshared[0], unshared[1])
+			judge.Claim.Expect(shared[0]["uts"] == shared[1]["uts"]).To(gomega.Equal(unshared[0]["uts"] == unshared[1]["uts"]),
+				"sharing changes whether the containers are in one UTS namespace: %s and %s, without sharing %s and %s",
+				shared[0]["uts"], shared[1]["uts"], unshared[0]["uts"], unshared[1]["uts"])
 			return nil
 		},
 	},
@@ -146,27 +151,27 @@ var namespaceTraits = []suite.Trait{
 		Statement: "Two Pods that each share a process namespace MUST be in different ones, and MUST NOT see each other's processes.",
 		Profile:   suite.Core,
 		Sources:   []string{kep, pidPage, "https://man7.org/linux/man-pages/man7/namespaces.7.html"},
-		Fixtures:  []suite.Fixture{articleFixture, siblingsFixture},
+		Fixtures:  []suite.Fixture{pairFixture, siblingsFixture},
 		Causes: []suite.Cause{{
 			Cause:    "Pods are in the node's process namespace, or in one of several Pods",
 			NextStep: "compare /proc/self/ns/pid of both Pods with the node's",
 		}},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			one, err := session.Processes(ctx, articleFixture, "shell", "processes of one Pod")
+			pair, err := session.Processes(ctx, pairFixture, one.Container, "processes of one Pod")
 			if err != nil {
 				return err
 			}
-			other, err := session.Processes(ctx, siblingsFixture, "tracer", "processes of another Pod")
+			siblings, err := session.Processes(ctx, siblingsFixture, "tracer", "processes of another Pod")
 			if err != nil {
 				return err
 			}
 			oneKernel := true
-			if ownNamespace(one) == ownNamespace(other) {
+			if ownNamespace(pair) == ownNamespace(siblings) {
 				if oneKernel, err = haveOneKernel(ctx, session); err != nil {
 					return err
 				}
 			}
-			judgePodsApart(judge, one, other, oneKernel)
+			judgePodsApart(judge, pair, siblings, oneKernel)
 			return nil
 		},
 	},
@@ -312,10 +317,10 @@ var namespaceTraits = []suite.Trait{
 // namespaceTypes are what of namespaces(7) containers are compared by.
 var namespaceTypes = []string{"pid", "mnt", "net", "ipc", "uts"}
 
-// The namespaces that nginx and the shell are in, with sharing and without.
+// The namespaces that the containers of the smallest Pod are in, with sharing and without.
 var (
-	articleNamespaces         = namespacesOf(articleFixture, "nginx", "shell")
-	articleUnsharedNamespaces = namespacesOf(articleUnsharedFixture, "nginx", "shell")
+	pairNamespaces         = namespacesOf(pairFixture, one.Container, other.Container)
+	pairUnsharedNamespaces = namespacesOf(pairUnsharedFixture, one.Container, other.Container)
 )
 
 // namespacesOf is a look at the ids of the namespaces that each container is in, by type.
@@ -365,21 +370,21 @@ var turnedOffProcesses = &suite.Probe[[]process.Snapshot]{
 // judgeOnlyPIDsShared asserts through what it is given: of the Pod that does not share nobody can be accused.
 func judgeOnlyPIDsShared(assert gomega.Gomega, one, other map[string]string) {
 	assert.Expect(one["mnt"]).NotTo(gomega.Equal(other["mnt"]), "the containers share a mount namespace")
-	for _, each := range []string{"net", "ipc", "uts"} {
+	for _, each := range []string{"net", "ipc"} {
 		assert.Expect(one[each]).To(gomega.Equal(other[each]), "the containers are in different %s namespaces", each)
 	}
 }
 
-func judgePodsApart(judge suite.Judge, article, other process.Snapshot, oneKernel bool) {
-	judge.Precondition.Expect(article.With("sh")).NotTo(gomega.BeEmpty(), "a container of the one Pod does not see itself")
-	judge.Precondition.Expect(other.With(tracerSleep...)).NotTo(gomega.BeEmpty(), "a container of the other Pod does not see itself")
-	for _, snapshot := range []process.Snapshot{article, other} {
+func judgePodsApart(judge suite.Judge, pair, siblings process.Snapshot, oneKernel bool) {
+	judge.Precondition.Expect(pair.With(one.Arguments...)).NotTo(gomega.BeEmpty(), "a container of the one Pod does not see itself")
+	judge.Precondition.Expect(siblings.With(tracerSleep...)).NotTo(gomega.BeEmpty(), "a container of the other Pod does not see itself")
+	for _, snapshot := range []process.Snapshot{pair, siblings} {
 		judge.Precondition.Expect(ownNamespace(snapshot)).NotTo(gomega.BeEmpty(), "the look cannot tell its own namespace")
 	}
-	judge.Claim.Expect(article.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
-	judge.Claim.Expect(other.With(nginxMaster)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
+	judge.Claim.Expect(pair.With(ownerSleep...)).To(gomega.BeEmpty(), "a process of the other Pod is visible")
+	judge.Claim.Expect(siblings.With(one.Arguments...)).To(gomega.BeEmpty(), "a process of the one Pod is visible in the other")
 	if oneKernel {
-		judge.Claim.Expect(ownNamespace(article)).NotTo(gomega.Equal(ownNamespace(other)), "both Pods are in one namespace")
+		judge.Claim.Expect(ownNamespace(pair)).NotTo(gomega.Equal(ownNamespace(siblings)), "both Pods are in one namespace")
 	}
 }
 
@@ -393,19 +398,19 @@ func ownNamespace(snapshot process.Snapshot) string {
 // numbers are no equal namespaces: namespaces(7) promises that only within one kernel.
 func haveOneKernel(ctx context.Context, session *suite.Session) (bool, error) {
 	const boot = "cat /proc/sys/kernel/random/boot_id"
-	one, err := session.Exec(ctx, articleFixture, "shell", "kernel of one Pod", boot)
+	pair, err := session.Exec(ctx, pairFixture, one.Container, "kernel of one Pod", boot)
 	if err != nil {
 		return false, err
 	}
-	other, err := session.Exec(ctx, siblingsFixture, "tracer", "kernel of another Pod", boot)
+	siblings, err := session.Exec(ctx, siblingsFixture, "tracer", "kernel of another Pod", boot)
 	if err != nil {
 		return false, err
 	}
-	if one[0].ExitCode != 0 || other[0].ExitCode != 0 {
+	if pair[0].ExitCode != 0 || siblings[0].ExitCode != 0 {
 		return false, suite.Undecided(reports.Precondition,
-			"whether both Pods have one kernel cannot be read: %s", quote(one[0].Output+other[0].Output))
+			"whether both Pods have one kernel cannot be read: %s", quote(pair[0].Output+siblings[0].Output))
 	}
-	return one[0].Output == other[0].Output, nil
+	return pair[0].Output == siblings[0].Output, nil
 }
 
 func judgeIsolated(judge suite.Judge, snapshot process.Snapshot, startProcess ...string) {

@@ -54,7 +54,7 @@ func TestJudgeOnlyPIDsShared(t *testing.T) {
 	expectVerdict(t, reports.Nonconformant, judge)
 	other["mnt"] = "mnt:[2]"
 	expectVerdict(t, reports.Conformant, judge)
-	for _, kind := range []string{"net", "ipc", "uts"} {
+	for _, kind := range []string{"net", "ipc"} {
 		other[kind] = "another"
 		expectVerdict(t, reports.Nonconformant, judge)
 		other[kind] = one[kind]
@@ -62,20 +62,21 @@ func TestJudgeOnlyPIDsShared(t *testing.T) {
 }
 
 func TestJudgePodsApart(t *testing.T) {
-	article, other := recorded(t), with(alone(tracerSleep...), process.Process{PID: 3, Arguments: ownerSleep})
-	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePodsApart(judge, article, other, true) })
+	pair, siblings := with(recorded(t), process.Process{PID: 8, Arguments: one.Arguments}),
+		with(alone(tracerSleep...), process.Process{PID: 3, Arguments: ownerSleep})
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePodsApart(judge, pair, siblings, true) })
 	foreign := process.Process{PID: 90, Arguments: ownerSleep}
-	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePodsApart(judge, with(article, foreign), other, true) })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePodsApart(judge, with(pair, foreign), siblings, true) })
 	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) {
-		judgePodsApart(judge, article, with(other, process.Process{PID: 90, Arguments: []string{nginxMaster}}), true)
+		judgePodsApart(judge, pair, with(siblings, process.Process{PID: 90, Arguments: one.Arguments}), true)
 	})
 	// Neither sees the other, since neither sees anything.
-	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgePodsApart(judge, process.Snapshot{}, other, true) })
-	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgePodsApart(judge, article, process.Snapshot{}, true) })
-	same := changed(other, func(each *process.Process) { each.Namespace = article.Processes[0].Namespace })
-	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePodsApart(judge, article, same, true) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgePodsApart(judge, process.Snapshot{}, siblings, true) })
+	expectVerdict(t, reports.Inconclusive, func(judge suite.Judge) { judgePodsApart(judge, pair, process.Snapshot{}, true) })
+	same := changed(siblings, func(each *process.Process) { each.Namespace = pair.Processes[0].Namespace })
+	expectVerdict(t, reports.Nonconformant, func(judge suite.Judge) { judgePodsApart(judge, pair, same, true) })
 	// Of two kernels each may have a namespace of that number.
-	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePodsApart(judge, article, same, false) })
+	expectVerdict(t, reports.Conformant, func(judge suite.Judge) { judgePodsApart(judge, pair, same, false) })
 }
 
 func TestJudgeIsolated(t *testing.T) {

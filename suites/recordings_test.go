@@ -7,6 +7,8 @@ import (
 	"flag"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"unicode/utf8"
@@ -14,13 +16,16 @@ import (
 	"sharedpid.example/fixtures/faults"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
+	"sharedpid.example/suites/access"
 )
 
 // The recordings are runs on a real cluster with all that they looked at: of every fault with profile core, and of an ordinary
 // runtime with profile full. make recordings takes them from the reports of make faults and of make e2e PROFILE=full.
 var (
-	recordFaults  = flag.String("record-faults", "", "keep the run.json of make faults at this path as testdata/faults.json.gz")
-	recordHealthy = flag.String("record-healthy", "", "keep the run.json of make e2e PROFILE=full at this path as testdata/healthy.json.gz")
+	recordFaults    = flag.String("record-faults", "", "keep the run.json of make faults at this path as testdata/faults.json.gz")
+	recordHealthy   = flag.String("record-healthy", "", "keep the run.json of make e2e PROFILE=full at this path as testdata/healthy.json.gz")
+	recordElsewhere = flag.String("record-elsewhere", "", "keep the runs on other kernels and another CRI below this folder of reports")
+	recordUpgrade   = flag.String("record-upgrade", "", "keep the run.json of make upgrade, during it, at this path as testdata/upgrade.json.gz")
 )
 
 // TestRecordedFaults judges every Check again on what it saw under each faulty runtime: exactly the traits of FAULTS.md turn.
@@ -49,6 +54,69 @@ func TestRecordedHealthyRuntime(t *testing.T) {
 	for _, result := range judged.Results {
 		if result.Verdict != reports.Conformant {
 			t.Errorf("%s is %s: %s", result.Trait, result.Verdict, result.Reason)
+		}
+	}
+}
+
+// elsewhere are runs where not all is as on the ordinary cluster: in virtual machines, whose kernel is 6.1 with cgroup version 2 alone, once
+// in a kind cluster there, and with cri-dockerd. What is not named in a run is conformant there.
+var elsewhere = map[string]struct {
+	reports string // where the run's reports are, below the folder of all reports
+	but     map[string]reports.Verdict
+}{
+	"apparmor": {"machine", map[string]reports.Verdict{
+		// The profile of containers lets them look at and signal what has the same, and pause has none.
+		"credentials/ptrace-crosses-uids": reports.Unsupported, "signals/default-profile-reaches-pause": reports.Unsupported,
+		// The kernel cannot map the ids of a tmpfs before 6.3.
+		"credentials/user-namespace": reports.Unsupported,
+	}},
+	"yama": {"machine-yama", map[string]reports.Verdict{
+		"credentials/ptrace-crosses-uids": reports.Unsupported, "signals/default-profile-reaches-pause": reports.Unsupported,
+	}},
+	// SELinux labels all there, and is permissive: it narrows nothing.
+	"selinux":      {"machine-selinux", nil},
+	"kind-cgroup2": {"machine-kind", nil},
+	"cri-dockerd":  {"matrix/cri-dockerd-v1.37.2-containerd2.4.2-runc1.5.2", nil},
+}
+
+// TestRecordedElsewhere judges every Check again on what it saw where users' nodes are other ones than ours.
+func TestRecordedElsewhere(t *testing.T) {
+	for name, run := range elsewhere {
+		t.Run(name, func(t *testing.T) {
+			from := ""
+			if *recordElsewhere != "" {
+				from = filepath.Join(*recordElsewhere, filepath.FromSlash(run.reports), "run.json")
+				if _, err := os.Stat(from); err != nil {
+					from = "" // it did not run, and the recording stays
+				}
+			}
+			for _, result := range judgeRecording(t, "testdata/elsewhere/"+name+".json.gz", from).Results {
+				want := run.but[result.Trait]
+				if want == "" {
+					want = reports.Conformant
+				}
+				if result.Verdict != want {
+					t.Errorf("%s is %s, want %s: %s", result.Trait, result.Verdict, want, result.Reason)
+				}
+			}
+		})
+	}
+}
+
+// TestRecordedSELinuxLabels: the labels of who asks and who is asked, pause among them, were read and are reported.
+func TestRecordedSELinuxLabels(t *testing.T) {
+	run := readRecording(t, "testdata/elsewhere/selinux.json.gz")
+	judged, err := suite.JudgeAgain(run, Traits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(judged.Results, func(result reports.Result) bool { return result.Trait == "credentials/ptrace-crosses-uids" })
+	evidence := judged.Results[at].Evidence
+	told := evidence[slices.IndexFunc(evidence, func(each reports.Evidence) bool { return each.Title == "credentials" })].Output
+	for _, party := range []string{access.CallerTracer, access.TargetMaster, access.TargetWorker, access.TargetPause} {
+		line := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(party) + `: uid .*, label system_u:system_r:container_t:s0:c[0-9]+,c[0-9]+$`)
+		if !line.MatchString(told) {
+			t.Errorf("the label of %s is not told:\n%s", party, told)
 		}
 	}
 }
@@ -94,7 +162,7 @@ func readRecording(t *testing.T, path string) reports.Run {
 	return run
 }
 
-// keepRecording keeps what judging needs of a run. Outputs are unpacked: packed together they take less.
+// keepRecording keeps what judging needs of a whole run.
 func keepRecording(t *testing.T, path, from string) {
 	t.Helper()
 	run, err := reports.Read(from)
@@ -112,6 +180,12 @@ func keepRecording(t *testing.T, path, from string) {
 			)
 		}
 	}
+	packRecording(t, path, run)
+}
+
+// packRecording keeps what judging needs of a run. Outputs are unpacked: packed together they take less.
+func packRecording(t *testing.T, path string, run reports.Run) {
+	t.Helper()
 	run.Arguments, run.SetupError, run.PeakMemoryBytes = nil, "", 0
 	for i := range run.Results {
 		result := &run.Results[i]

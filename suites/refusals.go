@@ -42,10 +42,21 @@ func explainRefusal(
 	if owner, err := strconv.Atoi(facts[3].Answer()); err == nil {
 		asked.Owner = owner
 	}
+	if access.SecurityModule(caller.Label) == access.SELinux && access.Permits(caller, asked, operation) {
+		if caller.Permissive, err = permissive(ctx, session, fixture, container); err != nil {
+			return err
+		}
+	}
 	if err := whoseRefusal(caller, asked, operation, looked[at]); err != nil || !access.Permits(caller, asked, operation) {
 		return err
 	}
 	return refusedToExecAlone(ctx, session, refusalOf(looked[at]))
+}
+
+// permissive tells whether SELinux, whose label a container has, refuses it nothing: then no label explains a refusal.
+func permissive(ctx context.Context, session *suite.Session, fixture suite.Fixture, container string) (bool, error) {
+	tried, err := session.Read(ctx, fixture, container, access.PermissiveCommand)
+	return err == nil && tried[0].ExitCode == 0, err
 }
 
 func refusalOf(looked suite.ExecResult) string {

@@ -79,9 +79,85 @@ func TestRefusedLooksAskForLabels(t *testing.T) {
 	}
 }
 
+// TestPermissiveSELinuxExcusesNothing refuses a look under a label of SELinux: that is its matter only where it refuses at all.
+func TestPermissiveSELinuxExcusesNothing(t *testing.T) {
+	const label = "system_u:system_r:container_t:s0:c1,c2"
+	for name, test := range map[string]struct {
+		permissive int // exit code of who asks
+		want       reports.Verdict
+	}{"permissive": {0, reports.Nonconformant}, "enforcing": {1, reports.Unsupported}} {
+		t.Run(name, func(t *testing.T) {
+			ask := func(look reports.Look) reports.Look {
+				where, _, _ := strings.Cut(look.Question, ": ")
+				look.Question = where + ": " + access.PermissiveCommand
+				look.Answer = fmt.Appendf(nil, `[{"exitCode": %d}]`, test.permissive)
+				return look
+			}
+			got := refusedRunWith(t, "filesystem/config-through-proc-root", "/root/etc/nginx/nginx.conf", label, label, allMet, ask)
+			if got.Verdict != test.want {
+				t.Errorf("%s (%s): %s, want %s", got.Verdict, got.Kind, got.Reason, test.want)
+			}
+		})
+	}
+}
+
+// TestPermissiveSELinuxNarrowsNoMatrix refuses the tracer what it may do to others: one operation, or one system call.
+func TestPermissiveSELinuxNarrowsNoMatrix(t *testing.T) {
+	const tracersRoot, tracersCalls = "exec access-matrix/tracer: export", "exec system-calls/tracer: export"
+	for name, test := range map[string]struct {
+		trait, look string
+		refuse      func(*reports.Look)
+		label       int // at which answer the caller's label is
+		permissive  int // exit code of who asks whether it is
+		want        reports.Verdict
+	}{
+		"permissive":                  {"credentials/ptrace-crosses-uids", tracersRoot, refusedRoot(t), 5, 0, reports.Nonconformant},
+		"enforcing":                   {"credentials/ptrace-crosses-uids", tracersRoot, refusedRoot(t), 5, 1, reports.Unsupported},
+		"permissive, and system call": {systemCallsTrait.ID, tracersCalls, answeredCalls(t, "tracer", "kcmp", "1"), 6, 0, reports.Nonconformant},
+		"enforcing, and system call":  {systemCallsTrait.ID, tracersCalls, answeredCalls(t, "tracer", "kcmp", "1"), 6, 1, reports.Conformant},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := readRecording(t, "testdata/healthy.json.gz")
+			run.Results = slices.DeleteFunc(run.Results, func(result reports.Result) bool { return result.Trait != test.trait })
+			at := slices.IndexFunc(run.Looks, func(look reports.Look) bool { return strings.HasPrefix(look.Question, test.look) })
+			look := &run.Looks[at]
+			test.refuse(look)
+			answerTo(t, test.look, func(answers *[]map[string]any) {
+				(*answers)[test.label] = map[string]any{"output": "system_u:system_r:container_t:s0:c1,c2\n"}
+			})(look)
+			asked := *look
+			asked.Question = strings.TrimSuffix(test.look, "export") + access.PermissiveCommand
+			asked.Answer = fmt.Appendf(nil, `[{"exitCode": %d}]`, test.permissive)
+			run.Looks = append(slices.Insert(run.Looks, at+1, asked), bothLook(t, asked.By, asked.Target, allMet, allMet))
+			judged, err := suite.JudgeAgain(run, Traits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := judged.Results[0]; got.Verdict != test.want {
+				t.Errorf("%s (%s): %s, want %s", got.Verdict, got.Kind, got.Reason, test.want)
+			}
+		})
+	}
+}
+
+// refusedRoot has the tracer of the access matrix refused the root of every target.
+func refusedRoot(t *testing.T) func(*reports.Look) {
+	return answerTo(t, "try root", func(answers *[]map[string]any) {
+		(*answers)[1]["output"] = strings.ReplaceAll((*answers)[1]["output"].(string), "\nroot 0 ", "\nroot 1 sh: can't open: Permission denied")
+	})
+}
+
 // refusedRun judges a trait on the recording of a healthy runtime, in which the first command of the exec with some words is
 // refused. The labels that are asked for then are those of a look and of every other process.
 func refusedRun(t *testing.T, trait, words, label, start, execMeets string) suite.Outcome {
+	t.Helper()
+	return refusedRunWith(t, trait, words, label, start, execMeets)
+}
+
+// refusedRunWith is refusedRun where more is asked than the labels.
+func refusedRunWith(
+	t *testing.T, trait, words, label, start, execMeets string, asks ...func(refused reports.Look) reports.Look,
+) suite.Outcome {
 	t.Helper()
 	run := readRecording(t, "testdata/healthy.json.gz")
 	run.Results = slices.DeleteFunc(run.Results, func(result reports.Result) bool { return result.Trait != trait })
@@ -95,6 +171,9 @@ func refusedRun(t *testing.T, trait, words, label, start, execMeets string) suit
 			(*answer)[0]["exitCode"], (*answer)[0]["output"] = 1, "cat: can't open: Permission denied\n"
 		})(&look)
 		looks = append(looks, look, labelsLook(t, run.Looks, look, label, start))
+		for _, ask := range asks {
+			looks = append(looks, ask(look))
+		}
 		if execMeets != "" {
 			looks = append(looks, bothLook(t, trait, look.Target, allMet, execMeets))
 		}

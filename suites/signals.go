@@ -469,6 +469,17 @@ func settled(ctx context.Context, session *suite.Session, fixture suite.Fixture,
 	return last, reached, err
 }
 
+// settledInTime is settled with an error when the limit is over: late says what did not happen until then.
+func settledInTime(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, late string, wanted func(*corev1.Pod) bool,
+) (*corev1.Pod, error) {
+	last, reached, err := settled(ctx, session, fixture, wanted)
+	if err == nil && !reached {
+		err = suite.Undecided(reports.OutOfTime, "%s within %s: %s", late, session.Limits().Settling, pod.Describe(last))
+	}
+	return last, err
+}
+
 // restartedAll tells whether all of the containers run again.
 func restartedAll(status *corev1.Pod, containers ...string) bool {
 	for _, name := range containers {

@@ -69,18 +69,18 @@ func TestUserNamespacesThatANodeDoesNotHave(t *testing.T) {
 // TestPodInAUserNamespaceThatDoesNotStart: the platform cannot have it where the same Pod without sharing does not start either.
 func TestPodInAUserNamespaceThatDoesNotStart(t *testing.T) {
 	requirement := "requirement " + startInUserNamespace.Name
-	const waiting = "wait for the Pod to run of user-namespace-unshared/"
+	const running = "running user-namespace-unshared/visitor, owner"
 	for name, test := range map[string]struct {
 		unshared reports.Look
 		want     reports.Verdict
 	}{
 		"nor does the other one": {
-			failedLook(requirement+" #1", waiting, reports.NotStarted, "sandbox: failed to map ids"), reports.Unsupported,
+			failedLook(requirement+" #1", running, reports.NotStarted, "sandbox: failed to map ids"), reports.Unsupported,
 		},
-		"only the one that shares": {look(t, requirement+" #1", waiting, waited{Reached: true}), reports.Inconclusive},
-		"the other one is late":    {look(t, requirement+" #1", waiting, waited{}), reports.Inconclusive},
+		"only the one that shares": {look(t, requirement+" #1", running, true), reports.Inconclusive},
+		"the other one is late":    {failedLook(requirement+" #1", running, reports.OutOfTime, "not within 1m0s"), reports.Inconclusive},
 		"the other one's image is missing": {
-			failedLook(requirement+" #1", waiting, reports.NotStarted, "container owner: ErrImagePull: no such image"), reports.Inconclusive,
+			failedLook(requirement+" #1", running, reports.NotStarted, "container owner: ErrImagePull: no such image"), reports.Inconclusive,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,7 +50,7 @@ var visibilityTraits = []suite.Trait{
 		Statement: "A process that is started in one container by exec MUST be visible in the others.",
 		Profile:   suite.Core,
 		Sources:   []string{criSource, taskPage},
-		Fixtures:  []suite.Fixture{articleFixture, articleUnsharedFixture},
+		Fixtures:  []suite.Fixture{pairFixture, pairUnsharedFixture},
 		Causes: []suite.Cause{
 			blindControl,
 			sharesUnasked,
@@ -60,15 +60,15 @@ var visibilityTraits = []suite.Trait{
 			},
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			shared, err := execSeenFromNginx(ctx, session, articleFixture)
+			shared, err := execSeenFromOther(ctx, session, pairFixture)
 			if err != nil {
 				return err
 			}
-			unshared, err := execSeenFromNginx(ctx, session, articleUnsharedFixture)
+			unshared, err := execSeenFromOther(ctx, session, pairUnsharedFixture)
 			if err != nil {
 				return err
 			}
-			judge.Claim.Expect(shared).To(gomega.BeTrue(), "a process that exec started in the shell is not visible in nginx")
+			judge.Claim.Expect(shared).To(gomega.BeTrue(), "a process that exec started in one container is not visible in the other")
 			judge.Control.Expect(unshared).To(gomega.BeFalse(), "without sharing, a process that exec started is visible in the other container")
 			return nil
 		},
@@ -167,8 +167,8 @@ var visibilityTraits = []suite.Trait{
 				NextStep: "compare it with what kubectl exec of env in the container itself prints, and with process.env in its config.json",
 			},
 			{
-				Cause: "a security module, hidepid or a seccomp profile narrows what the ptrace access check permits, or the tracer lacks " +
-					"CAP_SYS_PTRACE",
+				Cause: "a security module, hidepid or a seccomp profile narrows what the ptrace access check permits, or the tracer has " +
+					"fewer capabilities than the process",
 				NextStep: "look at /proc/self/attr/current, at Seccomp in /proc/self/status and at /proc/self/mounts of the caller",
 			},
 		},
@@ -224,12 +224,12 @@ var visibilityTraits = []suite.Trait{
 	},
 }
 
-// executed is what exec starts in the shell of the article's Pod.
+// executed is what exec starts in a container of the smallest Pod.
 var executed = []string{"sleep", "1000030"}
 
-// execSeenFromNginx starts a process in the shell's container, tells whether nginx's container sees it, and ends it.
-func execSeenFromNginx(ctx context.Context, session *suite.Session, fixture suite.Fixture) (bool, error) {
-	started, err := session.ExecOnce(ctx, fixture, "shell", "a process started by exec",
+// execSeenFromOther starts a process in one container of the smallest Pod, tells whether the other one sees it, and ends it.
+func execSeenFromOther(ctx context.Context, session *suite.Session, fixture suite.Fixture) (bool, error) {
+	started, err := session.ExecOnce(ctx, fixture, one.Container, "a process started by exec",
 		strings.Join(executed, " ")+" </dev/null >/dev/null 2>&1 & echo $!")
 	if err != nil {
 		return false, err
@@ -238,12 +238,12 @@ func execSeenFromNginx(ctx context.Context, session *suite.Session, fixture suit
 	if err != nil {
 		return false, suite.Undecided(reports.Lost, "the pid of a background process: %v", err)
 	}
-	seen, err := session.ProcessesNow(ctx, fixture, "nginx", "processes seen from nginx")
+	seen, err := session.ProcessesNow(ctx, fixture, other.Container, "processes seen from the other container")
 	if err != nil {
 		return false, err
 	}
 	// That it runs where it was started is what makes its absence elsewhere an observation.
-	ended, err := session.ExecOnce(ctx, fixture, "shell", "the process ended again", fmt.Sprintf("kill -KILL %d", pid))
+	ended, err := session.ExecOnce(ctx, fixture, one.Container, "the process ended again", fmt.Sprintf("kill -KILL %d", pid))
 	if err != nil {
 		return false, err
 	}

@@ -151,6 +151,12 @@ func TestSecurityModuleIsBelievedInRefusing(t *testing.T) {
 			}
 		}
 	}
+	caller.Permissive = true
+	for _, cell := range cells("system_u:system_r:container_t:s0:c1,c2") {
+		if cell.Want != Allowed || cell.Narrowed != "" {
+			t.Errorf("SELinux that refuses nothing is taken for what narrows: %+v", cell)
+		}
+	}
 }
 
 // TestPerfmonReadsMemory holds a caller with CAP_PERFMON or CAP_SYS_ADMIN to the one rule that its kernel has shown to follow.

@@ -17,8 +17,11 @@ type Labels struct {
 	Target string // of the process that was asked for something
 }
 
-// LabelsOf returns the labels that count when a caller asks something of a target.
+// LabelsOf returns the labels that count when a caller asks something of a target: none where they refuse the caller nothing.
 func LabelsOf(caller, target Party) Labels {
+	if caller.Permissive {
+		return Labels{}
+	}
 	return Labels{Look: caller.Label, Start: caller.StartLabel, Target: target.Label}
 }
 
@@ -50,13 +53,20 @@ func (labels Labels) Explain() Explanation {
 	return explanation
 }
 
+// SELinux is its name as a module that narrows. Its labels are there as well where it is permissive, and then refuse nothing.
+const SELinux = "selinux"
+
+// PermissiveCommand succeeds where SELinux refuses the process that asks nothing, as a permissive one does: a subshell takes the label of
+// the kernel, which no policy lets a container take, and ends. Containers do not have /sys/fs/selinux/enforce, which would tell.
+const PermissiveCommand = "(echo -n system_u:system_r:kernel_t:s0 >/proc/self/attr/current)"
+
 // SecurityModule names the module that a label in /proc/PID/attr/current is of, empty when it confines nothing.
 func SecurityModule(label string) string {
 	switch {
 	case label == "" || label == "unconfined" || strings.HasSuffix(label, "(complain)"):
 		return ""
 	case strings.Count(label, ":") >= 3:
-		return "selinux"
+		return SELinux
 	}
 	return "apparmor"
 }

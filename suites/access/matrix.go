@@ -78,17 +78,23 @@ func (matrix *Matrix) Add(caller Party, platform Platform, observed []string) {
 				Caller: caller.Name, Target: target.Name, Operation: operation.Name, Observed: observed[i*len(Operations)+j],
 			}
 			cell.Want, cell.Rule, cell.Narrowed = Expected(caller, target, operation, platform)
-			// A security module may forbid more than the rules: it is believed where it is on, and only in refusing.
-			if cell.Want == Allowed && Refused(cell.Observed) && operation.check != checkNothing {
-				explanation := LabelsOf(caller, target).Explain()
-				if explanation.Module != "" {
-					cell.Want, cell.Narrowed = cell.Observed, explanation.Module
-					cell.Rule += "; " + explanation.Words
-				}
+			if operation.check != checkNothing {
+				cell = narrowedByModule(cell, caller, target)
 			}
 			matrix.Cells = append(matrix.Cells, cell)
 		}
 	}
+}
+
+// narrowedByModule is the cell with what a security module forbids beyond the rules: one is believed where it is on, and only in refusing.
+func narrowedByModule(cell reports.Access, caller, target Party) reports.Access {
+	if cell.Want == Allowed && Refused(cell.Observed) {
+		if explanation := LabelsOf(caller, target).Explain(); explanation.Module != "" {
+			cell.Want, cell.Narrowed = cell.Observed, explanation.Module
+			cell.Rule += "; " + explanation.Words
+		}
+	}
+	return cell
 }
 
 // Script tries every operation on every target in one shell: a line for each, with the exit code and the words.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sharedpid.example/helpers/process"
+	"sharedpid.example/reports"
 )
 
 // Capabilities of capabilities(7), as bits of the sets in /proc/PID/status.
@@ -25,7 +26,7 @@ const (
 )
 
 // Allowed is what a cell of the matrix holds where nothing refuses.
-const Allowed = "allowed"
+const Allowed = reports.Allowed
 
 // Operation is one thing that a process may want of another, and what the kernel asks for it.
 type Operation struct {
@@ -50,7 +51,8 @@ const (
 
 // Operations are what each caller tries on each target.
 var Operations = []Operation{
-	{Name: "signal", Command: "kill -0 %d", check: checkSignal},
+	// URG does nothing to who has no handler for it. Signal 0 would not do: AppArmor lets everybody ask whether a process exists.
+	{Name: "signal", Command: "kill -URG %d", check: checkSignal},
 	{Name: "cmdline", Command: "true </proc/%d/cmdline", check: checkNothing},
 	{Name: "status", Command: "true </proc/%d/status", check: checkNothing},
 	{Name: "environ", Command: "true </proc/%d/environ", ownerOnly: true, check: checkPtraceRead, memory: true},
@@ -71,6 +73,7 @@ type Party struct {
 	UserNamespace string // as readlink of ns/user gives it, empty when it could not be read
 	Label         string // of AppArmor or SELinux, empty without one
 	StartLabel    string // the same of the start process of the container in which it was executed, empty when that is not known
+	Permissive    bool   // SELinux was seen to refuse it nothing, whatever its label
 }
 
 // Platform is what besides the credentials decides, as read in the caller's container.
@@ -133,10 +136,8 @@ func ptraceAccess(caller, target Party) (allowed bool, rule string) {
 	if caller.hasPtrace(target) {
 		return true, "the caller has CAP_SYS_PTRACE"
 	}
-	for i := range 3 {
-		if caller.UIDs[3] != target.UIDs[i] || caller.GIDs[3] != target.GIDs[i] {
-			return false, "other uid or gid, and the caller has no CAP_SYS_PTRACE"
-		}
+	if !caller.sameIDs(target) {
+		return false, "other uid or gid, and the caller has no CAP_SYS_PTRACE"
 	}
 	if target.Owner != target.UID {
 		return false, "the target is not dumpable, and the caller has no CAP_SYS_PTRACE"
@@ -145,6 +146,16 @@ func ptraceAccess(caller, target Party) (allowed bool, rule string) {
 		return false, "the target has capabilities that the caller lacks"
 	}
 	return true, "equal uids and gids, dumpable, and the caller has all capabilities of the target"
+}
+
+// sameIDs tells whether all uids and gids of a target are the caller's file system uid and gid.
+func (party Party) sameIDs(target Party) bool {
+	for i := range 3 {
+		if party.UIDs[3] != target.UIDs[i] || party.GIDs[3] != target.GIDs[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // initialUserNamespace is the link of ns/user in the user namespace that the kernel starts with: its number is part of the

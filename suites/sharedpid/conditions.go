@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
@@ -107,9 +108,15 @@ func runConditions(command *cobra.Command, options options, selected []condition
 	if err != nil {
 		return err
 	}
-	changed := conditions.Cluster{Client: client, Node: node, OnNode: func(ctx context.Context, command ...string) (string, error) {
-		return cluster.Output(ctx, node, command...)
-	}}
+	changed := conditions.Cluster{
+		Client: client, Node: node,
+		Rights: func(namespace, serviceAccount string) []runtime.Object {
+			return suite.Roles(options.selected, namespace, serviceAccount)
+		},
+		OnNode: func(ctx context.Context, command ...string) (string, error) {
+			return cluster.Output(ctx, node, command...)
+		},
+	}
 	var outcomes []conditions.Outcome
 	for number, condition := range selected {
 		outcome, err := tryCondition(ctx, cluster, changed, options, condition)
@@ -259,8 +266,12 @@ func askedUnder(
 			asked.RuntimeClasses = []string{class}
 		}
 	}
+	asked.Namespace, asked.Adaptation = condition.Namespace, condition.Adaptation
 	if condition.NodeNamed {
 		asked.Nodes = []string{node}
+	}
+	if condition.Image != "" {
+		asked.Limits.ImagePull = min(asked.Limits.ImagePull, 12*time.Second) // pulls fail, and the kubelet tries again after 10 s
 	}
 	if condition.SetupError != "" {
 		asked.Limits.Nodes = min(asked.Limits.Nodes, 5*time.Second) // the error is waited for

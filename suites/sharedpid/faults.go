@@ -99,7 +99,7 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 	asked.Recorder = recorder
 	var mutex sync.Mutex
 	noEffect := map[string]string{} // by fault: why it had none
-	run, err := checkOn(ctx, options, asked, printer, func(cluster *provision.Cluster, asked *suite.Options) {
+	run, err := checkOn(ctx, options, asked, printer, func(cluster *provision.Cluster, asked *suite.Options) error {
 		asked.Checked = func(ctx context.Context, target reports.Target, suffix, namespace string) {
 			at := slices.IndexFunc(selected, func(fault faults.Fault) bool { return fault.Name == target.RuntimeClass })
 			if at < 0 {
@@ -111,7 +111,8 @@ func runFaults(command *cobra.Command, options options, selected []faults.Fault)
 				noEffect[target.RuntimeClass] = err.Error()
 			}
 		}
-	})
+		return nil
+	}, nil)
 	var traits []string
 	for _, trait := range options.selected {
 		traits = append(traits, trait.ID)

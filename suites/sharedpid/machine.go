@@ -42,12 +42,16 @@ func machineCommand() *cobra.Command {
 	var options options
 	var kernel []string
 	var limit time.Duration
+	var inKind bool
+	var securityModule string
 	command := &cobra.Command{
 		Use:   "machine",
-		Short: "Check the traits in a virtual machine, on a node that AppArmor confines",
+		Short: "Check the traits in a virtual machine, on a node with AppArmor or SELinux or in a kind cluster",
 		Long: `Builds a virtual machine from the local node image and Debian's kernel, makes it a node, checks the traits there, and
-leaves the reports. The node is no container: AppArmor confines its containers, and it has cgroup version 2 alone. QEMU
-emulates the machine, which takes root, 7 GiB of memory, 8 GiB of disk, and patience.
+leaves the reports. The node is no container: AppArmor confines its containers, and it has cgroup version 2 alone. With
+--security-module=selinux it has a permissive SELinux instead, with Debian's policy, which labels its containers. With
+--kind the machine is like a user's instead: it has podman, and the run in it provisions a kind cluster. QEMU emulates the
+machine, which takes root, 7 GiB of memory, 8 GiB of disk, and patience.
 
 Exit codes: those of run; 2 also when no machine can run here, or it left no reports.`,
 		Args: takes(),
@@ -58,7 +62,15 @@ Exit codes: those of run; 2 also when no machine can run here, or it left no rep
 			if limit <= 0 {
 				return fmt.Errorf("--time-limit: %s is no time to run", limit)
 			}
-			return unlessInterrupted(command, runMachine(command, options, kernel, limit))
+			module, err := machine.ParseSecurityModule(securityModule)
+			if err != nil {
+				return fmt.Errorf("--security-module: %w", err)
+			}
+			if inKind && module != machine.AppArmor {
+				return fmt.Errorf("--security-module=%s: %s", module, "with --kind nothing in the machine has a use for it")
+			}
+			booted := machine.Options{Kernel: kernel, SecurityModule: module, Limit: limit, Grace: machineGrace}
+			return unlessInterrupted(command, runMachine(command, options, booted, inKind))
 		},
 	}
 	flags := command.Flags()
@@ -69,12 +81,15 @@ Exit codes: those of run; 2 also when no machine can run here, or it left no rep
 	flags.Lookup("patience").DefValue, options.patience = fmt.Sprint(machinePatience), machinePatience
 	flags.StringArrayVar(&kernel, "kernel-argument", nil,
 		"give the kernel the `ARGUMENT` as well, such as sysctl.kernel.yama.ptrace_scope=2 (repeatable)")
+	flags.BoolVar(&inKind, "kind", false, "have the run provision a kind cluster with podman, instead of making the machine itself the node")
+	flags.StringVar(&securityModule, "security-module", string(machine.AppArmor),
+		"`MODULE` that the kernel has on: apparmor, which confines the containers, or selinux, permissive, which labels them")
 	flags.DurationVar(&limit, "time-limit", 2*time.Hour, "interrupt the run when the machine has been up for this `DURATION`")
 	return command
 }
 
-// runMachine checks the traits in a machine, and leaves the reports that it brought out.
-func runMachine(command *cobra.Command, options options, kernel []string, limit time.Duration) error {
+// runMachine checks the traits in a machine that is booted so, and leaves the reports that it brought out.
+func runMachine(command *cobra.Command, options options, booted machine.Options, inKind bool) error {
 	ctx, stderr := command.Context(), command.ErrOrStderr()
 	printer := progress.NewPrinter(stderr)
 	cache, err := workspace.Cache()
@@ -84,12 +99,12 @@ func runMachine(command *cobra.Command, options options, kernel []string, limit 
 	if err := machine.Check(cache); err != nil {
 		return err
 	}
-	prepared, err := prepareMachine(ctx, options)
+	prepared, err := prepareMachine(ctx, options, booted, inKind)
 	if err != nil {
 		return err
 	}
 	var console bytes.Buffer
-	prepared.Kernel, prepared.Limit, prepared.Grace, prepared.Step = kernel, limit, machineGrace, printer.Step
+	prepared.Step = printer.Step
 	prepared.Console = io.MultiWriter(&console, stderr)
 	path := options.reports(machineReports)
 	asked := options.suiteOptions(printer).Run
@@ -129,8 +144,8 @@ func runInMachine(asked reports.Run, left machine.Outcome, failed error) (report
 	return run, nil
 }
 
-// prepareMachine finds what a machine is made of, and says what the suite is told in it.
-func prepareMachine(ctx context.Context, options options) (machine.Options, error) {
+// prepareMachine adds to how a machine is booted what it is made of, and what the suite is told in it.
+func prepareMachine(ctx context.Context, options options, prepared machine.Options, inKind bool) (machine.Options, error) {
 	root, err := workspace.Root()
 	if err != nil {
 		return machine.Options{}, err
@@ -149,25 +164,38 @@ func prepareMachine(ctx context.Context, options options) (machine.Options, erro
 	if err := working.Prepare(); err != nil {
 		return machine.Options{}, err
 	}
-	references, err := images.Sources{Local: true}.Resolve(root)
-	if err != nil {
-		return machine.Options{}, err
-	}
 	program, err := os.Executable()
 	if err != nil {
 		return machine.Options{}, err
 	}
-	return machine.Options{Engine: working, NodeImage: image, Program: program, Arguments: options.inMachine(references)}, nil
+	prepared.Engine, prepared.NodeImage, prepared.Program, prepared.Arguments = working, image, program, options.inMachine()
+	if inKind {
+		prepared.Checkout = root
+		prepared.Arguments = append(prepared.Arguments, "--engine=podman", "--node-image=local")
+		return prepared, nil
+	}
+	references, err := images.Sources{Local: true}.Resolve(root)
+	prepared.Arguments = append(prepared.Arguments, onMachine(references)...)
+	return prepared, err
 }
 
-// inMachine are the arguments of sharedpid run in a machine that holds test images under the references.
-func (options *options) inMachine(references map[string]string) []string {
-	arguments := []string{
-		"--kubeconfig=/etc/kubernetes/admin.conf", "--profile=" + options.profile, fmt.Sprintf("--patience=%g", options.patience),
-		fmt.Sprintf("--parallel=%d", options.parallel), fmt.Sprintf("--requests-per-second=%g", options.requests),
-	}
+// onMachine are the arguments of sharedpid run where the machine is the node, and holds test images under the references.
+func onMachine(references map[string]string) []string {
+	arguments := []string{"--kubeconfig=/etc/kubernetes/admin.conf"}
 	for _, name := range images.Names() {
 		arguments = append(arguments, "--image="+name+"="+references[name])
+	}
+	return arguments
+}
+
+// inMachine are the arguments of sharedpid run in a machine that say what to check and how.
+func (options *options) inMachine() []string {
+	arguments := []string{
+		"--profile=" + options.profile, fmt.Sprintf("--patience=%g", options.patience),
+		fmt.Sprintf("--parallel=%d", options.parallel), fmt.Sprintf("--requests-per-second=%g", options.requests),
+	}
+	if options.podSecurity != "" {
+		arguments = append(arguments, "--pod-security="+options.podSecurity)
 	}
 	for _, each := range []struct {
 		flag   string

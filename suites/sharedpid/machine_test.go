@@ -39,11 +39,13 @@ func TestRunTakesWhatTheMachineTellsIt(t *testing.T) {
 	var given options
 	given.profile, given.patience, given.parallel, given.requests = "core", 20, 8, 100
 	given.traits, given.skippedTraits, given.limits = []string{"signals/*"}, []string{"signals/pause-survives"}, []string{"exec=10m"}
-	arguments := given.inMachine(map[string]string{"nginx": "localhost/nginx:1", "busybox": "b:1", "systemd": "s:1", "tini": "t:1"})
+	given.podSecurity = "baseline"
+	arguments := append(given.inMachine(),
+		onMachine(map[string]string{"nginx": "localhost/nginx:1", "busybox": "b:1", "systemd": "s:1", "tini": "t:1"})...)
 	if err := runCommand().ParseFlags(arguments); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"--patience=20", "--image=nginx=localhost/nginx:1", "--trait=signals/*", "--limit=exec=10m"} {
+	for _, want := range []string{"--patience=20", "--image=nginx=localhost/nginx:1", "--trait=signals/*", "--limit=exec=10m", "--pod-security=baseline"} {
 		if !slices.Contains(arguments, want) {
 			t.Errorf("%s is missing in %q", want, arguments)
 		}

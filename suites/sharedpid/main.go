@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -21,8 +22,15 @@ func main() {
 	// The first signal ends the work in order; a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	silenceLibraries()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal)
+	}
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
+
+// memoryGoal is from which size of its memory on the process collects garbage more often. The reports of thousands of nodes are rendered again
+// and again, and what is left of each time would add up to more than all the rest.
+const memoryGoal = 640 << 20
 
 // silenceLibraries drops what client-go logs beside its errors, which say the same to whoever can act on it: after an interrupt
 // it logs each request that was cut short.
@@ -88,7 +96,8 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 	}
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 110"))
-	root.AddCommand(runCommand(), listCommand(), judgeCommand(), faultsCommand(), conditionsCommand(), machineCommand(), diffCommand(),
-		benchCommand(), findingsCommand(), setupCommand(), cleanCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), rightsCommand(), jobCommand(), sonobuoyCommand(), imagesCommand(), listCommand(),
+		judgeCommand(), faultsCommand(), conditionsCommand(), machineCommand(), matrixCommand(), upgradeCommand(),
+		diffCommand(), benchCommand(), findingsCommand(), publishCommand(), verifyCommand(), setupCommand(), cleanCommand(), versionCommand())
 	return root
 }

@@ -12,14 +12,19 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
+	podsecurity "k8s.io/pod-security-admission/api"
 
 	"sharedpid.example/fixtures/images"
+	"sharedpid.example/fixtures/node"
 	"sharedpid.example/fixtures/runtimes"
 	"sharedpid.example/helpers/deviations"
 	"sharedpid.example/helpers/provision"
 	"sharedpid.example/helpers/strictyaml"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/helpers/workspace"
+	"sharedpid.example/reports"
 	"sharedpid.example/suites"
 )
 
@@ -29,10 +34,19 @@ type options struct {
 	profile         string
 	traits          []string // patterns of ids
 	skippedTraits   []string // patterns of ids
+	podSecurity     string   // level
 	reportDirectory string
 	cluster         provision.Options
 	images          imageFlags
+	keep            keepFlags
+	namespace       string
+	adaptation      string // file
 	nodes           []string
+	nodeSelector    string
+	sampling        string
+	resume          string // report directory of the run to go on with
+	keepFailed      bool
+	pauseOnFailure  bool
 	runtimeClasses  []string
 	knownDeviations string // file
 	parallel        int
@@ -40,13 +54,17 @@ type options struct {
 	patience        float64
 	limits          []string // NAME=DURATION
 	faults          []string
+	implementedBy   string // file
 
-	selected   []suite.Trait
-	deviations deviations.List
-	stretched  suite.Limits
-	command    string   // name of the command
-	narrowed   []string // arguments that narrowed what is looked at, or changed what is asked for
-	given      []string // arguments that reproduce the run
+	selected       []suite.Trait
+	adapted        suite.Adaptation
+	nodeLabels     labels.Selector         // nil for any
+	implementation *reports.Implementation // nil where nobody says whose results these are
+	deviations     deviations.List
+	stretched      suite.Limits
+	command        string   // name of the command
+	narrowed       []string // arguments that narrowed what is looked at, or changed what is asked for
+	given          []string // arguments that reproduce the run
 }
 
 // imageFlags are the sources of the test images as flags give them.
@@ -62,6 +80,8 @@ func (options *options) addSelection(flags *pflag.FlagSet) {
 	flags.StringVar(&options.profile, "profile", string(suite.Article), "check the traits of `PROFILE`: article, core or full")
 	flags.StringArrayVar(&options.traits, "trait", nil, "check only the traits whose ids match `PATTERN`, such as 'signals/*' (repeatable)")
 	flags.StringArrayVar(&options.skippedTraits, "skip-trait", nil, "leave out the traits whose ids match `PATTERN` (repeatable)")
+	flags.StringVar(&options.podSecurity, "pod-security", "",
+		"leave out the traits whose Pods a namespace would refuse that enforces the Pod Security `LEVEL`: baseline or restricted")
 }
 
 func (options *options) addCreation(flags *pflag.FlagSet) {
@@ -72,6 +92,8 @@ func (options *options) addCreation(flags *pflag.FlagSet) {
 		flags.StringVar(part.Version, part.Name, "",
 			"`VERSION` of "+part.Name+" in the nodes, whose image is then local: "+strings.Join(part.Known, ", ")+" (default: the last)")
 	}
+	flags.StringVar(&options.cluster.NodeVersions.CRI, "cri", "",
+		"`NAME` of what the kubelet speaks to, in a local image: "+strings.Join(node.CRIs, " or ")+" (default: "+node.CRIs[0]+")")
 }
 
 func (options *options) addCluster(flags *pflag.FlagSet) {
@@ -90,8 +112,21 @@ func (options *options) addExisting(flags *pflag.FlagSet) {
 	flags.StringVar(&options.cluster.Kubeconfig, "kubeconfig", "",
 		"kubeconfig `FILE` of a cluster that exists; nothing but namespaces of the run's own is touched")
 	flags.StringVar(&options.cluster.Context, "context", "", "context `NAME` in that kubeconfig, or in the one that kubectl reads")
+	options.addOnExisting(flags)
+}
+
+// addOnExisting registers the flags about a cluster that exists, but for how to reach it.
+func (options *options) addOnExisting(flags *pflag.FlagSet) {
+	flags.StringVar(&options.namespace, "namespace", "",
+		"use the namespace `NAME`, which exists, and remove nothing but what the run made there (default: namespaces of the run's own)")
+	flags.StringVar(&options.adaptation, "adapt", "",
+		"YAML `FILE` with what the cluster demands of namespaces and Pods: labels, tolerations, a priority class, resources and the like")
 	flags.StringArrayVar(&options.nodes, "node", nil,
 		"check the traits on the node `NAME`, whose taints are tolerated (repeatable; default: every node that takes ordinary Pods)")
+	flags.StringVar(&options.nodeSelector, "node-selector", "",
+		"check the traits on the nodes with the labels `SELECTOR`, such as pool=gpu,zone!=a (default: every node that takes ordinary Pods)")
+	flags.StringVar(&options.sampling, "nodes", "",
+		"check the traits on `WHICH` of these nodes: all, or one-of-each-kind (default: all, and of more than 20 one of each kind)")
 	flags.StringArrayVar(&options.runtimeClasses, "runtime-class", nil,
 		"check the traits under the RuntimeClass `NAME`, on the nodes that it selects (repeatable; default: the nodes' own runtime)")
 	flags.StringVar(&options.images.mirror, "image-registry", "",
@@ -104,6 +139,15 @@ func (options *options) addExisting(flags *pflag.FlagSet) {
 
 func (options *options) addRunning(flags *pflag.FlagSet, reportDirectory string) {
 	flags.StringVar(&options.reportDirectory, "report-dir", "", "`DIRECTORY` for the reports (default: "+reportDirectory+" in the checkout)")
+	options.addPace(flags)
+}
+
+func (options *options) addImplementation(flags *pflag.FlagSet) {
+	flags.StringVar(&options.implementedBy, "implementation", "",
+		"YAML `FILE` that says whose results these are: organization, project, url, contact, and version where none can be read")
+}
+
+func (options *options) addPace(flags *pflag.FlagSet) {
 	flags.IntVar(&options.parallel, "parallel", max(8, 4*runtime.NumCPU()), "check at most this `NUMBER` of traits of a target at once")
 	flags.Float32Var(&options.requests, "requests-per-second", 100, "send at most this `NUMBER` of requests to the API in a second")
 	flags.Float64Var(&options.patience, "patience", 1,
@@ -175,13 +219,19 @@ func (options *options) resolve(command *cobra.Command) error {
 	if err := options.selectTraits(); err != nil {
 		return err
 	}
-	if flags.Lookup("report-dir") == nil {
+	if flags.Lookup("patience") == nil {
 		return nil
 	}
 	if err := options.resolveRunning(); err != nil {
 		return err
 	}
+	if flags.Lookup("kubeconfig") != nil && !options.cluster.Existing() {
+		options.cluster.Inside = provision.Inside()
+	}
 	if err := options.cluster.Validate(); err != nil {
+		return err
+	}
+	if err := options.resolveAfter(); err != nil {
 		return err
 	}
 	options.runtimeClasses = slices.Concat(options.cluster.Runtimes, options.runtimeClasses)
@@ -193,7 +243,7 @@ func (options *options) resolve(command *cobra.Command) error {
 // their RuntimeClasses, the images, the limits.
 func narrows(flag, value string) bool {
 	switch flag {
-	case "trait", "skip-trait", "node":
+	case "trait", "skip-trait", "pod-security", "node", "node-selector":
 		return true
 	case "limit":
 		name, _, _ := strings.Cut(value, "=")
@@ -231,6 +281,11 @@ func (options *options) selectTraits() error {
 		}
 		if len(selected) == before {
 			return fmt.Errorf("--skip-trait: no selected trait matches %q; sharedpid list shows the traits", pattern)
+		}
+	}
+	if options.podSecurity != "" {
+		if selected, err = suites.AdmittedAt(podsecurity.Level(options.podSecurity), selected); err != nil {
+			return fmt.Errorf("--pod-security: %w", err)
 		}
 	}
 	if len(selected) == 0 {
@@ -275,6 +330,35 @@ func (options *options) resolveExisting() error {
 			return fmt.Errorf("--image: %w", err)
 		}
 	}
+	if err := options.keep.validate(options.namespace); err != nil {
+		return err
+	}
+	if problems := validation.IsDNS1123Label(options.namespace); options.namespace != "" && len(problems) > 0 {
+		return fmt.Errorf("--namespace: %q is no name of a namespace", options.namespace)
+	}
+	if options.nodeSelector != "" {
+		var err error
+		if options.nodeLabels, err = labels.Parse(options.nodeSelector); err != nil {
+			return fmt.Errorf("--node-selector: %q is no label selector, such as pool=gpu,zone!=a: %w", options.nodeSelector, err)
+		}
+	}
+	if which := suite.Sampling(options.sampling); which != suite.SampleMany && which != suite.AllNodes && which != suite.OneOfEachKind {
+		return fmt.Errorf("--nodes: there is no choice %q; the choices are %s and %s", options.sampling, suite.AllNodes, suite.OneOfEachKind)
+	}
+	if options.adaptation != "" {
+		if err := strictyaml.Read(options.adaptation, &options.adapted); err != nil {
+			return fmt.Errorf("--adapt: %w; the README lists what can be adapted, and what traits judge is not among it", err)
+		}
+		if err := options.adapted.Validate(); err != nil {
+			return fmt.Errorf("--adapt: %s: %w", options.adaptation, err)
+		}
+	}
+	if options.implementedBy != "" {
+		var err error
+		if options.implementation, err = readImplementation(options.implementedBy); err != nil {
+			return err
+		}
+	}
 	for at, class := range options.runtimeClasses {
 		if class == "" || slices.Contains(options.runtimeClasses[:at], class) {
 			return fmt.Errorf("--runtime-class: %q is named twice, or is no name", class)
@@ -292,6 +376,18 @@ func (options *options) resolveExisting() error {
 		return fmt.Errorf("--known-deviations: %w", err)
 	}
 	return nil
+}
+
+// readImplementation reads the file of --implementation.
+func readImplementation(path string) (*reports.Implementation, error) {
+	var implementation reports.Implementation
+	if err := strictyaml.Read(path, &implementation); err != nil {
+		return nil, fmt.Errorf("--implementation: %w; it has organization, project, url, contact and version", err)
+	}
+	if err := implementation.Validate(); err != nil {
+		return nil, fmt.Errorf("--implementation: %s: %w", path, err)
+	}
+	return &implementation, nil
 }
 
 // reports returns the directory for the reports: the one that was given, or the default in the checkout, or outside of one

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"sharedpid.example/reports/directory"
 	"sharedpid.example/reports/junit"
 	"sharedpid.example/reports/terminal"
+	"sharedpid.example/suites"
 )
 
 // runReports is where the reports of a run go by default, in the checkout.
@@ -43,6 +45,9 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
   sharedpid run --kubeconfig FILE --context NAME
   sharedpid run --kubeconfig FILE --node NAME
 
+  # with rights in one namespace alone, see sharedpid rights; in a Pod no kubeconfig is needed, see sharedpid job
+  sharedpid run --kubeconfig FILE --namespace NAME
+
   # under a RuntimeClass of a cluster that exists, where some deviations are known
   sharedpid run --kubeconfig FILE --runtime-class gvisor --known-deviations FILE
 
@@ -52,6 +57,11 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
   # on nodes that reach a mirror alone, or that are slow
   sharedpid run --kubeconfig FILE --image-registry registry.example.com/mirror
   sharedpid run --patience 5
+
+  # of a large cluster one node of each kind, or some nodes; and the same run again after it was killed
+  sharedpid run --kubeconfig FILE --nodes one-of-each-kind
+  sharedpid run --kubeconfig FILE --node-selector pool=gpu --report-dir DIRECTORY
+  sharedpid run --kubeconfig FILE --node-selector pool=gpu --resume DIRECTORY
 
   # with its options from a file, and the reports in a place of its own
   sharedpid run --config FILE --report-dir DIRECTORY`,
@@ -68,6 +78,7 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 		},
 	}
 	options.addRun(command.Flags())
+	options.addAfter(command.Flags())
 	return command
 }
 
@@ -79,6 +90,8 @@ func (options *options) addRun(flags *pflag.FlagSet) {
 	options.addRuntimes(flags)
 	options.addExisting(flags)
 	options.addRunning(flags, runReports)
+	options.addImplementation(flags)
+	options.keep.add(flags)
 }
 
 func exitWith(code int) error {
@@ -95,17 +108,41 @@ func conform(ctx context.Context, options options, stderr io.Writer, beside suit
 	printer := progress.NewPrinter(stderr)
 	asked := options.suiteOptions(printer)
 	path := options.reports(runReports)
-	recorder, err := directory.OpenWith(path, asked.Run, junit.Options{File: sourceFile})
+	if options.resume != "" {
+		var err error
+		if asked, err = goOn(asked, options.resume, printer); err != nil {
+			return exitBadInput, err
+		}
+		path = options.resume
+	}
+	if options.pauseOnFailure {
+		asked.Failed = pauser(os.Stdin, printer)
+	}
+	recorder, err := directory.GoOn(path, asked.Run, junit.Options{File: sourceFile}, nodeLogsFile)
 	if err != nil {
 		return exitBadInput, err
 	}
 	asked.Recorder = both{recorder, beside}
-	run, err := checkOn(ctx, options, asked, printer, nil)
-	if written := recorder.Close(run); written != nil {
-		return exitBadInput, fmt.Errorf("the reports in %s are not those of this run: %w", path, written)
-	}
+	keeper := options.keep.keeper(options.namespace)
+	further := map[string][]byte{}
+	run, err := checkOn(ctx, options, asked, printer, func(cluster *provision.Cluster, _ *suite.Options) error {
+		return keeper.open(ctx, cluster.Configuration)
+	}, func(cluster *provision.Cluster, run reports.Run) {
+		if logs := nodeLogs(ctx, cluster, run, printer); len(logs) > 0 {
+			further[nodeLogsFile] = logs
+		}
+	})
+	written := recorder.CloseWith(run, further)
+	kept := keeper.keep(ctx, run, printer) // also when there is no room for the reports
 	if err := terminal.Render(stderr, run, terminal.Colour(os.Stderr)); err != nil {
 		return exitBadInput, err
+	}
+	if written != nil {
+		return exitBadInput, errors.Join(kept, fmt.Errorf("the reports in %s are not those of this run: %w; make room there, or name another "+
+			"directory with --report-dir", path, written))
+	}
+	if kept != nil {
+		return exitBadInput, kept
 	}
 	if run.PeakMemoryBytes > 0 {
 		printer.Printf("memory of this process: at most %d MiB", run.PeakMemoryBytes>>20)
@@ -124,18 +161,21 @@ func sourceFile(outcome reports.Result) string { return "suites/" + outcome.Grou
 func (options *options) suiteOptions(printer *progress.Printer) suite.Options {
 	asked := suite.Options{
 		Traits: options.selected, Profile: options.profile, SuiteVersion: suiteVersion(), Arguments: options.given, Narrowed: options.narrowed,
-		Nodes: options.nodes, RuntimeClasses: options.runtimeClasses, KnownDeviations: options.deviations.Of,
-		Limits: options.stretched, Parallel: options.parallel, RequestsPerSecond: options.requests, Progress: printer.Printf,
+		Namespace: options.namespace, Adaptation: options.adapted, Nodes: options.nodes, NodeLabels: options.nodeLabels,
+		Sampling: suite.Sampling(options.sampling), KeepFailed: options.keepFailed, RuntimeClasses: options.runtimeClasses, KnownDeviations: options.deviations.Of,
+		Limits: options.stretched, Parallel: options.parallel, Starting: options.parallel, Execs: options.parallel, RequestsPerSecond: options.requests, Progress: printer.Printf,
 	}
 	asked.Run = suite.NewRun(asked)
-	asked.Run.Command, asked.Run.Cluster = options.command, options.cluster.Description()
+	asked.Run.Tasks = suites.Tasks(options.selected)
+	asked.Run.Command, asked.Run.Cluster, asked.Run.Implementation = options.command, options.cluster.Description(), options.implementation
 	return asked
 }
 
 // checkOn obtains the cluster, checks the traits on it, and lets go of it. adapt changes what is asked once the cluster is
-// there, nil for nothing. It lets go of the cluster also when something panics.
+// there, and after looks at the run while it is there still; either may be nil. It lets go of the cluster also when something panics.
 func checkOn(
-	ctx context.Context, options options, asked suite.Options, printer *progress.Printer, adapt func(*provision.Cluster, *suite.Options),
+	ctx context.Context, options options, asked suite.Options, printer *progress.Printer,
+	adapt func(*provision.Cluster, *suite.Options) error, after func(*provision.Cluster, reports.Run),
 ) (run reports.Run, err error) {
 	defer func() { run.Seconds = time.Since(run.Start).Seconds() }()
 	start := time.Now()
@@ -151,16 +191,28 @@ func checkOn(
 		}
 		phase(&run, "clean-up", start)
 	}()
+	asked = options.on(cluster, asked)
+	if adapt != nil {
+		if err := adapt(cluster, &asked); err != nil {
+			return setUpFailed(asked.Run, err), err
+		}
+	}
+	run, err = checkWithClasses(ctx, cluster, asked)
+	if after != nil {
+		after(cluster, run)
+	}
+	return run, err
+}
+
+// on is what the engine is asked for on a cluster.
+func (options *options) on(cluster *provision.Cluster, asked suite.Options) suite.Options {
 	asked.Configuration, asked.Run.Cluster = cluster.Configuration, cluster.Description
-	asked.Disposable = !cluster.Stays()
+	asked.Disposable, asked.Kubectl = !cluster.Stays(), cluster.Kubectl()
 	asked.Images = func(node corev1.Node) (map[string]string, error) { return cluster.Images(options.images.sources, node) }
 	asked.RuntimeVersion = func(ctx context.Context, target reports.Target) string {
 		return cluster.RuntimeVersions(ctx, target.Node)[target.RuntimeClass]
 	}
-	if adapt != nil {
-		adapt(cluster, &asked)
-	}
-	return checkWithClasses(ctx, cluster, asked)
+	return asked
 }
 
 func checkWithClasses(ctx context.Context, cluster *provision.Cluster, asked suite.Options) (reports.Run, error) {

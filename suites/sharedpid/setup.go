@@ -30,17 +30,3 @@ Exit codes: 0 all is there, 2 bad input or something could not be provided, 3 in
 	options.addRuntimes(command.Flags())
 	return command
 }
-
-func cleanCommand() *cobra.Command {
-	var name string
-	command := &cobra.Command{
-		Use:   "clean",
-		Short: "Delete the clusters and files that earlier runs left on this machine, and nothing else",
-		Args:  takes(),
-		RunE: func(command *cobra.Command, _ []string) error {
-			return provision.Clean(command.Context(), name, progress.NewPrinter(command.ErrOrStderr()))
-		},
-	}
-	command.Flags().StringVar(&name, "cluster-name", "", "`NAME` of the only cluster to delete (default: all of them, and files)")
-	return command
-}

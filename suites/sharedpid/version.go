@@ -6,21 +6,38 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"sharedpid.example/suites"
 )
 
-// version is stamped when a release is built.
-var version string
+// commit is stamped when a release is built. Other builds ask the Go toolchain.
+var commit string
 
-// suiteVersion is the stamped version, or the one that the Go toolchain read from the checkout.
+// commitLength is how much of a commit stands in a version.
+const commitLength = 12
+
+// suiteVersion is the version of the suite with the commit that it was built from, as semantic versions have build metadata:
+// v1.2.3+0123456789ab, with ".modified" behind it where the checkout had changes, and without anything where the commit is not known.
 func suiteVersion() string {
-	if version != "" {
-		return version
+	built, modified := commit, false
+	if info, found := debug.ReadBuildInfo(); found && built == "" {
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "vcs.revision":
+				built = setting.Value
+			case "vcs.modified":
+				modified = setting.Value == "true"
+			}
+		}
 	}
-	info, found := debug.ReadBuildInfo()
-	if !found || info.Main.Version == "" {
-		return "unknown"
+	if built == "" {
+		return suites.Version
 	}
-	return info.Main.Version
+	version := suites.Version + "+" + built[:min(commitLength, len(built))]
+	if modified {
+		version += ".modified"
+	}
+	return version
 }
 
 func versionCommand() *cobra.Command {

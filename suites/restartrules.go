@@ -1,0 +1,158 @@
+package suites
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+
+	"sharedpid.example/helpers/pod"
+	"sharedpid.example/helpers/process"
+	"sharedpid.example/helpers/suite"
+	"sharedpid.example/reports"
+)
+
+var (
+	restartRulesFixture = suite.Fixture{Name: "restart-rules", Objects: manifest("restart-rules.yaml")}
+	restartAllFixture   = suite.Fixture{Name: "restart-all", Objects: manifest("restart-all.yaml")}
+)
+
+// The start processes of the manifests restart-rules.yaml and restart-all.yaml, and what one of them leaves behind.
+var (
+	rulesKiller = suite.Process{Container: "killer", Arguments: []string{"sleep", "1000250"}}
+	ruled       = suite.Process{Container: "ruled", Arguments: []string{"sleep", "1000251"}}
+	unruled     = suite.Process{Container: "unruled", Arguments: []string{"sleep", "1000252"}}
+
+	allKiller   = suite.Process{Container: "killer", Arguments: []string{"sleep", "1000260"}}
+	allRuled    = suite.Process{Container: "ruled", Arguments: []string{"sleep", "1000261"}}
+	allLeftover = suite.Process{Container: "ruled", Arguments: []string{"sleep", "1000262"}}
+)
+
+const killedExitCode = 137 // 128 and SIGKILL
+
+var restartRulesTrait = suite.Trait{
+	ID: "lifecycle/restart-rules-hold",
+	Statement: "When a sibling kills the start processes of two containers, one of which has a restart rule for that exit code, that one " +
+		"alone MUST be restarted, in the same namespace, and the other one MUST stay away while its siblings live on.",
+	Profile:  suite.Full,
+	Sources:  []string{"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5307-container-restart-policy", kep},
+	Fixtures: []suite.Fixture{restartRulesFixture},
+	Destroys: []suite.Fixture{restartRulesFixture},
+	Slow:     true,
+	Causes: []suite.Cause{{
+		Cause:    "the kubelet does not know the rules, or restarts the whole Pod",
+		NextStep: "compare the versions of the API server and of the node's kubelet, and look at the events of the Pod",
+	}},
+	Check: checkRestartRules,
+}
+
+var restartAllTrait = suite.Trait{
+	ID: "lifecycle/restart-all-keeps-the-namespace",
+	Statement: "When a restart rule restarts all containers of the Pod, process 1 MUST stay the same, every start process MUST be a new " +
+		"one, and none of the old processes MAY be left.",
+	Profile:  suite.Full,
+	Sources:  []string{"https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/5532-restart-all-containers-on-container-exits", kep},
+	Fixtures: []suite.Fixture{restartAllFixture},
+	Destroys: []suite.Fixture{restartAllFixture},
+	Slow:     true,
+	Causes: []suite.Cause{
+		{
+			Words:    "is still there",
+			Cause:    "the runtime kills only start processes, and the namespace that would have killed the rest is the Pod's",
+			NextStep: "look at the runtime's kill with --all for containers without a pid namespace of their own",
+		},
+		{Cause: "the kubelet makes a new sandbox", NextStep: "look at the events of the Pod for SandboxChanged"},
+	},
+	Check: checkRestartAll,
+}
+
+// rulesKept returns why rules for restarts cannot be tried: the API does not keep them.
+func rulesKept(ctx context.Context, session *suite.Session, fixture suite.Fixture) error {
+	changed, err := session.Changes(ctx, fixture)
+	if err != nil {
+		return err
+	}
+	dropped := func(change string) bool { return strings.HasPrefix(change, "restartPolicy") }
+	if len(changed) > 0 && !slices.ContainsFunc(changed, func(change string) bool { return !dropped(change) }) {
+		return &suite.Unsupported{Reason: "the API drops restart rules of containers: " + strings.Join(changed, "; ")}
+	}
+	return nil
+}
+
+// killStarts kills start processes from the container of another one, and returns what was there before.
+func killStarts(ctx context.Context, session *suite.Session, fixture suite.Fixture, killer suite.Process, killed ...suite.Process) (process.Snapshot, error) {
+	before, err := session.Await(ctx, fixture, killer.Container, "processes before the kill", append([]suite.Process{killer}, killed...)...)
+	if err != nil {
+		return before, err
+	}
+	err = kill(ctx, session, fixture, killer.Container, "SIGKILL to start processes", before, killed...)
+	// Where all containers are restarted, the exec may end with its own.
+	if suite.Killed(err) || err != nil && suite.KindOf(err) == reports.Lost {
+		err = nil
+	}
+	return before, err
+}
+
+// ruledIsLate says what did not happen in time, which leaves a trait undecided: nothing tells a rule that does not hold from one that is late.
+const ruledIsLate = "container ruled was not restarted"
+
+func checkRestartRules(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+	if err := rulesKept(ctx, session, restartRulesFixture); err != nil {
+		return err
+	}
+	seen := returned{}
+	var err error
+	if seen.before, err = killStarts(ctx, session, restartRulesFixture, rulesKiller, ruled, unruled); err != nil {
+		return err
+	}
+	seen.last, err = settledInTime(ctx, session, restartRulesFixture, ruledIsLate, func(status *corev1.Pod) bool {
+		return restartedAll(status, ruled.Container) && pod.Container(status, unruled.Container).State.Terminated != nil
+	})
+	if err != nil {
+		return err
+	}
+	if seen.after, err = session.Await(ctx, restartRulesFixture, rulesKiller.Container, "processes after the restart", rulesKiller, ruled); err != nil {
+		return err
+	}
+	judgeRestartRules(judge, seen)
+	return nil
+}
+
+func judgeRestartRules(judge suite.Judge, seen returned) {
+	judgeReturn(judge, ruled.Container, seen, ruled.Arguments, rulesKiller.Arguments)
+	ended := pod.Container(seen.last, unruled.Container).State.Terminated
+	judge.Claim.Expect(ended).NotTo(gomega.BeNil(), "container unruled must stay away, it runs again")
+	judge.Claim.Expect(ended.ExitCode).To(gomega.BeEquivalentTo(killedExitCode), "container unruled ended with %d", ended.ExitCode)
+	judgeNothingLeft(judge, seen.before, seen.after, ruled.Arguments, unruled.Arguments)
+}
+
+func checkRestartAll(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+	if err := rulesKept(ctx, session, restartAllFixture); err != nil {
+		return err
+	}
+	if _, err := session.Await(ctx, restartAllFixture, allKiller.Container, "what a start process leaves behind", allLeftover); err != nil {
+		return err
+	}
+	before, err := killStarts(ctx, session, restartAllFixture, allKiller, allRuled)
+	if err != nil {
+		return err
+	}
+	if _, err := settledInTime(ctx, session, restartAllFixture, ruledIsLate, func(status *corev1.Pod) bool {
+		return restartedAll(status, allKiller.Container, allRuled.Container)
+	}); err != nil {
+		return err
+	}
+	after, err := session.Await(ctx, restartAllFixture, allKiller.Container, "processes after the restart", allKiller, allRuled, allLeftover)
+	if err != nil {
+		return err
+	}
+	judgeRestartAll(judge, before, after)
+	return nil
+}
+
+func judgeRestartAll(judge suite.Judge, before, after process.Snapshot) {
+	judgeSameNamespace(judge, before, after)
+	judgeNothingLeft(judge, before, after, allKiller.Arguments, allRuled.Arguments, allLeftover.Arguments)
+}
