@@ -11,9 +11,12 @@ RUNTIMES ?=
 KUBERNETES ?=
 CONTAINERD ?=
 RUNC ?=
+# What the kubelet speaks to: containerd, which is the default, or cri-dockerd.
+CRI ?=
 comma := ,
 RUNTIME_FLAGS = $(foreach runtime,$(subst $(comma), ,$(RUNTIMES)),--runtime=$(runtime))
-NODE_FLAGS = $(if $(KUBERNETES),--kubernetes=$(KUBERNETES)) $(if $(CONTAINERD),--containerd=$(CONTAINERD)) $(if $(RUNC),--runc=$(RUNC))
+NODE_FLAGS = $(if $(KUBERNETES),--kubernetes=$(KUBERNETES)) $(if $(CONTAINERD),--containerd=$(CONTAINERD)) $(if $(RUNC),--runc=$(RUNC)) \
+	$(if $(CRI),--cri=$(CRI))
 RUN = bin/sharedpid run --profile=$(PROFILE) $(RUNTIME_FLAGS) $(NODE_FLAGS) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) \
 	$(if $(KEEP),--keep) $(ARGS)
 SETUP = bin/sharedpid setup $(RUNTIME_FLAGS) $(NODE_FLAGS) $(SETUP_ARGS)
@@ -37,6 +40,20 @@ findings: bin ## write fixtures/runtimes/FINDINGS.md from the reports of make ru
 	bin/sharedpid findings $(or $(REPORT_DIR),reports/out/runtimes)/run.json > fixtures/runtimes/FINDINGS.md.new
 	mv fixtures/runtimes/FINDINGS.md.new fixtures/runtimes/FINDINGS.md
 
+.PHONY: results
+results: bin ## check profile core under runc, crun and gVisor, a run and a cluster for each, and publish the results (RUNTIMES=, ARGS=)
+	@for runtime in $(subst $(comma), ,$(or $(RUNTIMES),runc$(comma)crun$(comma)runsc)); do \
+		implementation=fixtures/runtimes/implementations/$$runtime.yaml; \
+		bin/sharedpid setup --runtime=$$runtime $(NODE_FLAGS) $(SETUP_ARGS) && \
+		bin/sharedpid run --profile=core --runtime=$$runtime $(NODE_FLAGS) --implementation=$$implementation \
+			--known-deviations=fixtures/runtimes/deviations.yaml --report-dir=reports/out/results/$$runtime $(ARGS) || [ $$? = 1 ] && \
+		bin/sharedpid publish reports/out/results/$$runtime || exit $$?; done
+	bin/sharedpid verify
+
+.PHONY: results-page
+results-page: bin ## write results/RESULTS.md from the published results
+	bin/sharedpid publish --page
+
 # The race detector needs a C compiler.
 RACE := $(if $(shell command -v gcc),-race)
 
@@ -45,10 +62,12 @@ test: ## run the project's own tests; no cluster is needed
 	go test $(RACE) ./...
 
 .PHONY: recordings
-recordings: ## keep what make faults and make e2e PROFILE=full looked at, whichever ran, as the recordings that unit tests judge
+recordings: ## keep what make faults, make e2e PROFILE=full and make upgrade looked at, whichever ran, as the recordings that unit tests judge
 	go test ./suites -run '^TestRecorded' -args \
 		$(addprefix -record-faults=,$(wildcard $(CURDIR)/reports/out/faults/run.json)) \
-		$(addprefix -record-healthy=,$(wildcard $(CURDIR)/reports/out/conformance/run.json))
+		$(addprefix -record-healthy=,$(wildcard $(CURDIR)/reports/out/conformance/run.json)) \
+		$(addprefix -record-upgrade=,$(wildcard $(CURDIR)/reports/out/upgrade/during/run.json)) \
+		-record-elsewhere=$(CURDIR)/reports/out
 
 .PHONY: mutants
 mutants: ## prove that the tests bite: each deliberate defect of the suite must fail one
@@ -69,6 +88,33 @@ machine: bin ## check profile core in an emulated virtual machine, where AppArmo
 	@bin/sharedpid setup --node-image=local
 	bin/sharedpid machine $(if $(filter command environment,$(origin PROFILE)),--profile=$(PROFILE)) \
 		$(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+
+# Directories of runs that the page about the matrix tells of beside those of make matrix, such as reports/out/machine.
+RUNS ?=
+
+.PHONY: matrix
+matrix: bin ## check profile core under one combination of versions after another (KUBERNETES=, CONTAINERD=, RUNC=, each may be all)
+	bin/sharedpid matrix $(NODE_FLAGS) $(RUNTIME_FLAGS) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+
+.PHONY: matrix-page
+matrix-page: bin ## write suites/MATRIX.md from the reports of make matrix, and of other runs (RUNS=)
+	bin/sharedpid matrix $(or $(REPORT_DIR),reports/out/matrix)/*/ $(RUNS) > suites/MATRIX.md.new
+	mv suites/MATRIX.md.new suites/MATRIX.md
+
+.PHONY: upgrade
+upgrade: bin ## check profile core on two nodes of two versions, upgrade the older one under its Pods, check again, compare (ARGS=)
+	bin/sharedpid upgrade $(NODE_FLAGS) $(if $(filter command environment,$(origin PROFILE)),--profile=$(PROFILE)) \
+		$(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+
+.PHONY: registry
+registry: bin ## prove the way of machines that reach a registry, with one on this machine: images pulled, profile full; podman
+	@bin/sharedpid setup --node-image=local --engine=podman
+	go test -tags registry ./suites/sharedpid -run '^TestRegistry$$' -count=1 -timeout 30m -v
+
+.PHONY: job
+job: bin ## prove that runs inside of a kind cluster, as a Job and as a Sonobuoy plugin, come to the verdicts of one from outside (KEEP=1); podman
+	@bin/sharedpid setup --node-image=local --engine=podman
+	KEEP=$(KEEP) go test -tags inside ./suites/sharedpid -run '^TestInside$$' -count=1 -timeout 60m -v
 
 .PHONY: list
 list: bin ## print the traits of a profile (PROFILE=)
@@ -93,26 +139,51 @@ soak: bin ## N runs of a profile on one kept cluster: their spread, and whether 
 		$(RUN) --keep --report-dir=reports/out/soak/$$run 2>&1 | grep -E '^(phases|conformant:|nonconformant|inconclusive)'; done
 	bin/sharedpid bench reports/out/soak/*/run.json
 
+# What the simulated clusters of make scale run beside the command.
+SCALE_KUBERNETES := $(lastword $(sort $(notdir $(wildcard fixtures/node/modules/kubernetes/*))))
+
+.PHONY: scale
+scale: bin ## measure runs on simulated clusters of 50, 500 and 5,000 nodes: memory, requests, time, size of the reports (ARGS=--nodes=50,500)
+	cd fixtures/node/modules/kubernetes/$(SCALE_KUBERNETES) && CGO_ENABLED=0 go build -trimpath -o $(CURDIR)/bin/scale/kube-apiserver \
+		-ldflags="-s -w -X k8s.io/component-base/version.gitVersion=$(SCALE_KUBERNETES)" k8s.io/kubernetes/cmd/kube-apiserver
+	cd fixtures/node/modules/etcd && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(CURDIR)/bin/scale/etcd go.etcd.io/etcd/server/v3
+	go run ./helpers/scale $(ARGS)
+
 .PHONY: diff
 diff: bin ## what changed between two runs; fails when something got worse (OLD=a/run.json NEW=b/run.json, MARKDOWN=1)
 	@bin/sharedpid diff $(if $(MARKDOWN),--markdown) $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")
 
 .PHONY: catalogue
-catalogue: ## write suites/CATALOGUE.md, FAULTS.md and CONDITIONS.md from the code
-	go test ./suites -run '^Test(Catalogue|FaultsPage|ConditionsPage)IsCurrent$$' -args -update-catalogue -update-faults -update-conditions
+catalogue: ## write suites/CATALOGUE.md, FAULTS.md, CONDITIONS.md and the list of the version's traits from the code
+	go test ./suites -run '^Test((Catalogue|FaultsPage|ConditionsPage)IsCurrent|TraitsAreThoseOfTheRelease)$$' -args \
+		-update-catalogue -update-faults -update-conditions -update-release
+
+.PHONY: release
+release: programs ## make the files of a release of the commit that is checked out, in bin/release
+	go run ./helpers/release/command
+
+.PHONY: release-twice
+release-twice: ## prove that a release is reproducible: two clones of the commit give the same bytes
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && for clone in one another/place; do \
+		git clone -q . "$$folder/$$clone" && $(MAKE) -C "$$folder/$$clone" release || exit 1; done && \
+	diff -r "$$folder/one/bin/release" "$$folder/another/place/bin/release" && cat "$$folder"/one/bin/release/*/SHA256SUMS && echo "the same bytes twice"
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l fixtures helpers reports suites); test -z "$$unformatted" || { echo "not gofmt-clean: $$unformatted"; exit 1; }
 	go vet ./...
-	go vet -tags conformance ./suites/sharedpid
+	go vet -tags conformance,registry,inside ./suites/sharedpid
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 .PHONY: clean
 clean: bin ## delete the clusters, files and reports that runs left
 	bin/sharedpid clean
-	rm -rf bin reports/out
+	rm -rf bin reports/out helpers/systemcalls/built/*
+
+.PHONY: programs
+programs: # what the binary carries into containers
+	@go run ./helpers/systemcalls/command
 
 .PHONY: bin
-bin: # -buildvcs stamps the version, whatever GOFLAGS says
+bin: programs # -buildvcs stamps the version, whatever GOFLAGS says
 	@CGO_ENABLED=0 go build -buildvcs=auto -trimpath -ldflags="-s -w" -o bin/ ./suites/sharedpid
