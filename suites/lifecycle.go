@@ -530,11 +530,7 @@ func judgeReturn(judge suite.Judge, container string, seen returned, start []str
 	}
 	before, after := seen.before, seen.after
 	judgeSameNamespace(judge, before, after)
-	known := identities(before.Processes)
-	fresh := process.Snapshot{Processes: slices.DeleteFunc(slices.Clone(after.Processes), func(each process.Process) bool {
-		return slices.Contains(known, identity{each.PID, each.StartTime})
-	})}
-	expectOne(judge, fresh, "the restarted container's start process must be in the same namespace as its siblings", start...)
+	expectOne(judge, fresh(before, after), "the restarted container's start process must be in the same namespace as its siblings", start...)
 	for _, arguments := range survivors {
 		judge.Precondition.Expect(before.With(arguments...)).NotTo(gomega.BeEmpty(), "process %q of a sibling must have been there", arguments)
 		judge.Claim.Expect(identities(after.With(arguments...))).To(gomega.Equal(identities(before.With(arguments...))),
@@ -542,9 +538,18 @@ func judgeReturn(judge suite.Judge, container string, seen returned, start []str
 	}
 }
 
+// fresh is what a later snapshot has and an earlier one has not.
+func fresh(before, after process.Snapshot) process.Snapshot {
+	known := identities(before.Processes)
+	return process.Snapshot{Processes: slices.DeleteFunc(slices.Clone(after.Processes), func(each process.Process) bool {
+		return slices.Contains(known, identity{each.PID, each.StartTime})
+	})}
+}
+
 // judgeSameNamespace holds that process 1 is the one that it was.
 func judgeSameNamespace(judge suite.Judge, before, after process.Snapshot) {
-	old, _ := before.PID(1)
+	old, seen := before.PID(1)
+	judge.Precondition.Expect(seen).To(gomega.BeTrue(), "process 1 was not visible before")
 	now, found := after.PID(1)
 	judge.Claim.Expect(found && now.StartTime == old.StartTime).To(gomega.BeTrue(),
 		"process 1 must be the same as before: the namespace must stay")
@@ -553,14 +558,20 @@ func judgeSameNamespace(judge suite.Judge, before, after process.Snapshot) {
 // judgeNothingLeft holds that none of the old processes still lives. A zombie has ended: lifecycle/orphans-are-reaped checks
 // whether it is reaped.
 func judgeNothingLeft(judge suite.Judge, before, after process.Snapshot, gone ...[]string) {
-	now := identities(slices.DeleteFunc(slices.Clone(after.Processes), func(each process.Process) bool { return each.State == "Z" }))
 	for _, arguments := range gone {
-		old := before.With(arguments...)
-		judge.Precondition.Expect(old).NotTo(gomega.BeEmpty(), "process %q must have been there", arguments)
-		for _, each := range identities(old) {
-			judge.Claim.Expect(now).NotTo(gomega.ContainElement(each), "process %q of the ended container is still there", arguments)
-		}
+		judge.Precondition.Expect(before.With(arguments...)).NotTo(gomega.BeEmpty(), "process %q must have been there", arguments)
+		judge.Claim.Expect(left(before, after, arguments)).To(gomega.BeEmpty(), "process %q of the ended container is still there", arguments)
 	}
+}
+
+// left are the processes of these arguments that a later look still shows alive.
+func left(before, after process.Snapshot, arguments ...[]string) []identity {
+	now := identities(slices.DeleteFunc(slices.Clone(after.Processes), func(each process.Process) bool { return each.State == "Z" }))
+	var old []identity
+	for _, each := range arguments {
+		old = append(old, identities(before.With(each...))...)
+	}
+	return slices.DeleteFunc(old, func(each identity) bool { return !slices.Contains(now, each) })
 }
 
 // identity tells a process from another that has its pid later.

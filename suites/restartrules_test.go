@@ -51,6 +51,11 @@ func TestRestartRulesAreJudged(t *testing.T) {
 		"both are restarted": {afterwards(func(seen *waited) {
 			statusOf(seen.Last, "unruled", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
 		}), reports.Nonconformant, ""},
+		"the other one runs again": {afterwards(func(seen *waited) {
+			statusOf(seen.Last, "unruled", func(status *corev1.ContainerStatus) {
+				status.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+			})
+		}), reports.Nonconformant, ""},
 		"it ended otherwise": {afterwards(func(seen *waited) {
 			statusOf(seen.Last, "unruled", func(status *corev1.ContainerStatus) { status.State.Terminated.ExitCode = 1 })
 		}), reports.Nonconformant, ""},
@@ -67,19 +72,27 @@ func TestRestartAllIsJudged(t *testing.T) {
 	})
 	first, killer, started, leftover := process.Process{PID: 1, StartTime: 1}, process.Process{PID: 7, StartTime: 2, Arguments: allKiller.Arguments},
 		process.Process{PID: 9, StartTime: 2, Arguments: allRuled.Arguments}, process.Process{PID: 11, StartTime: 2, Arguments: allLeftover.Arguments}
+	zombie := func(each process.Process) process.Process { each.State = "Z"; return each }
 	later := func(each process.Process) process.Process { each.PID, each.StartTime = each.PID+100, 50; return each }
-	before := process.Snapshot{Processes: []process.Process{first, killer, started, leftover}}
+	before := []process.Process{first, killer, started, leftover}
 	for name, test := range map[string]struct {
-		after []process.Process
-		want  reports.Verdict
+		before, after []process.Process
+		want          reports.Verdict
 	}{
-		"all are new":             {[]process.Process{first, later(killer), later(started), later(leftover)}, reports.Conformant},
-		"process 1 is new":        {[]process.Process{{PID: 1, StartTime: 50}, later(killer), later(started)}, reports.Nonconformant},
-		"a start process is left": {[]process.Process{first, killer, later(started), later(leftover)}, reports.Nonconformant},
-		"a leftover is left":      {[]process.Process{first, later(killer), later(started), leftover}, reports.Nonconformant},
+		"all are new":                   {before, []process.Process{first, later(killer), later(started), later(leftover)}, reports.Conformant},
+		"process 1 is new":              {before, []process.Process{{PID: 1, StartTime: 50}, later(killer), later(started)}, reports.Nonconformant},
+		"process 1 was not visible":     {before[1:], []process.Process{first, later(killer), later(started)}, reports.Inconclusive},
+		"a start process is left":       {before, []process.Process{first, killer, later(killer), later(started)}, reports.Nonconformant},
+		"a start process is not new":    {before, []process.Process{first, killer, later(started)}, reports.Nonconformant},
+		"a start process is elsewhere":  {before, []process.Process{first, later(killer)}, reports.Nonconformant},
+		"a leftover is left":            {before, []process.Process{first, later(killer), later(started), leftover, later(leftover)}, reports.Nonconformant},
+		"a leftover is a zombie":        {before, []process.Process{first, later(killer), later(started), zombie(leftover)}, reports.Conformant},
+		"a leftover was not there then": {before[:3], []process.Process{first, later(killer), later(started)}, reports.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
-			expectVerdict(t, test.want, func(judge suite.Judge) { judgeRestartAll(judge, before, process.Snapshot{Processes: test.after}) })
+			expectVerdict(t, test.want, func(judge suite.Judge) {
+				judgeRestartAll(judge, process.Snapshot{Processes: test.before}, process.Snapshot{Processes: test.after})
+			})
 		})
 	}
 }

@@ -18,17 +18,17 @@ var (
 	helperUnsharedFixture = suite.Fixture{Name: "helper-unshared", Objects: manifest("worker-and-helper.yaml"), Unshared: true}
 )
 
-// endWillingly gives the helper a handler for TERM that exits with 0.
+// endWillingly gives the helper a handler for TERM that exits with 0, and a child as the sign that it has it.
 func endWillingly(pod *corev1.Pod) {
-	pod.Spec.Containers[0].Env[0].Value = "sh -c trap"
-	pod.Spec.Containers[1].Command = []string{"sh", "-c", `trap "exit 0" TERM; while :; do sleep 1 & wait; done`}
+	pod.Spec.Containers[0].Command = []string{"sh", "-c", `trap 'kill $!; exit 0' TERM; sleep 1000272 & wait`}
+	pod.Spec.Containers[1].Env = []corev1.EnvVar{{Name: "HELPER", Value: "sh -c trap"}, {Name: "SIGN", Value: "sleep 1000272"}}
 }
 
 // beSidecar makes the helper a sidecar, which the kubelet ends when the worker is done.
 func beSidecar(pod *corev1.Pod) {
-	helper := pod.Spec.Containers[1]
+	helper := pod.Spec.Containers[0]
 	helper.RestartPolicy = new(corev1.ContainerRestartPolicyAlways)
-	pod.Spec.InitContainers, pod.Spec.Containers = []corev1.Container{helper}, pod.Spec.Containers[:1]
+	pod.Spec.InitContainers, pod.Spec.Containers = []corev1.Container{helper}, pod.Spec.Containers[1:]
 	pod.Spec.Containers[0].Command = []string{"true"}
 }
 
@@ -50,7 +50,8 @@ var helperTrait = suite.Trait{
 	Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 		for _, each := range endedHelpers {
 			ended, err := settledInTime(ctx, session, each.fixture, "Pod "+each.fixture.Name+" did not end", func(status *corev1.Pod) bool {
-				return status.Status.Phase == corev1.PodSucceeded || status.Status.Phase == corev1.PodFailed
+				worker := pod.Container(status, "worker").State.Terminated
+				return status.Status.Phase == corev1.PodSucceeded || status.Status.Phase == corev1.PodFailed || worker != nil && worker.ExitCode != 0
 			})
 			if err != nil {
 				return err

@@ -190,11 +190,11 @@ func (session *Session) Read(ctx context.Context, fixture Fixture, container str
 }
 
 // WriteProgram writes a file that can be executed into a container of the fixture, all of it or nothing, and records how that went.
-// content is asked for when there is a cluster.
+// content is asked for when there is a cluster. Input that a lost connection cuts short ends the command: it puts nothing in place.
 func (session *Session) WriteProgram(
 	ctx context.Context, fixture Fixture, container, path string, content func(context.Context) ([]byte, error),
 ) (ExecResult, error) {
-	command := fmt.Sprintf("cat >%[1]s.new && chmod 755 %[1]s.new && mv %[1]s.new %[1]s", path)
+	command := fmt.Sprintf("cat >%[1]s.$$ && chmod 755 %[1]s.$$ && mv %[1]s.$$ %[1]s", path)
 	kept, err := ask(session, fmt.Sprintf("write %s of %s", path, session.where(fixture, container)), func() (keptResult, error) {
 		input, err := content(ctx)
 		if err != nil {
@@ -204,7 +204,8 @@ func (session *Session) WriteProgram(
 		if err != nil {
 			return keptResult{}, err
 		}
-		result, err := running.ExecInput(ctx, container, session.limits.Exec, input, command)
+		whole := fmt.Sprintf(`[ "$(wc -c <%s.$$)" -eq %d ] && chmod `, path, len(input))
+		result, err := running.ExecInput(ctx, container, session.limits.Exec, input, strings.Replace(command, "chmod ", whole, 1))
 		return keptResult{result.ExitCode, keptOutput(result.Output)}, err
 	})
 	if err != nil {

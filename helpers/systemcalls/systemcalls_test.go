@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"sharedpid.example/helpers/workspace"
 )
 
@@ -17,15 +19,7 @@ func TestProgramOnItself(t *testing.T) {
 	if content, err := Program(t.Context(), runtime.GOARCH); err != nil || len(content) == 0 {
 		t.Fatalf("%d bytes, %v", len(content), err)
 	}
-	// Not what a binary carries, which may be of another source.
-	root, err := workspace.Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "program")
-	if err := Build(t.Context(), root, runtime.GOARCH, file); err != nil {
-		t.Fatal(err)
-	}
+	file := programFile(t)
 	target := exec.CommandContext(t.Context(), "sleep", "300")
 	if err := target.Start(); err != nil {
 		t.Fatal(err)
@@ -62,6 +56,43 @@ func TestProgramOnItself(t *testing.T) {
 			t.Errorf("%q: %v", arguments, err)
 		}
 	}
+}
+
+// TestProcessWithATracer: it refuses everybody with EPERM, which does not tell who may trace.
+func TestProcessWithATracer(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	target := exec.CommandContext(t.Context(), "sleep", "300")
+	if err := target.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = target.Wait() }()
+	defer func() { _ = target.Process.Kill() }()
+	if err := unix.PtraceSeize(target.Process.Pid); err != nil {
+		t.Fatalf("a child cannot be traced here: %v", err)
+	}
+	output, err := exec.CommandContext(t.Context(), programFile(t), strconv.Itoa(target.Process.Pid)).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := Parse(string(output))
+	if err != nil || answers[0].Call != "ptrace" || answers[0].Errno != int(unix.EBUSY) {
+		t.Errorf("%+v, %v", answers[0], err)
+	}
+}
+
+// programFile builds the program: what a binary carries may be of another source.
+func programFile(t *testing.T) string {
+	t.Helper()
+	root, err := workspace.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "program")
+	if err := Build(t.Context(), root, runtime.GOARCH, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestProgramForNothing(t *testing.T) {

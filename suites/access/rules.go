@@ -131,8 +131,13 @@ func expectedSignal(caller, target Party) (expected, rule, narrowed string) {
 	return "EPERM", "other uid, and the caller has no CAP_KILL", ""
 }
 
-// ptraceAccess is the ptrace access mode check of ptrace(2), without the security modules.
+// ptraceAccess is the check of ptrace(2) by PTRACE_MODE_FSCREDS, without the security modules.
 func ptraceAccess(caller, target Party) (allowed bool, rule string) {
+	return ptraceAccessWith(caller.Effective, caller, target)
+}
+
+// ptraceAccessWith takes the capabilities of the caller that must include the target's: of all that it has, some may be out of effect.
+func ptraceAccessWith(capabilities uint64, caller, target Party) (allowed bool, rule string) {
 	if caller.hasPtrace(target) {
 		return true, "the caller has CAP_SYS_PTRACE"
 	}
@@ -142,7 +147,7 @@ func ptraceAccess(caller, target Party) (allowed bool, rule string) {
 	if target.Owner != target.UID {
 		return false, "the target is not dumpable, and the caller has no CAP_SYS_PTRACE"
 	}
-	if !caller.sameUserNamespace(target) || target.Permitted&^caller.Effective != 0 {
+	if !caller.sameUserNamespace(target) || target.Permitted&^capabilities != 0 {
 		return false, "the target has capabilities that the caller lacks"
 	}
 	return true, "equal uids and gids, dumpable, and the caller has all capabilities of the target"
@@ -163,8 +168,11 @@ func (party Party) sameIDs(target Party) bool {
 const initialUserNamespace = "user:[4026531837]"
 
 // hasPerfmon is perfmon_capable() of the kernel: either capability counts, in the initial user namespace alone.
-func (party Party) hasPerfmon() bool {
-	return party.Effective&(CapPerfmon|CapSysAdmin) != 0 && (party.UserNamespace == "" || party.UserNamespace == initialUserNamespace)
+func (party Party) hasPerfmon() bool { return party.hasInitial(CapPerfmon | CapSysAdmin) }
+
+// hasInitial tells whether the party has one of the capabilities in the initial user namespace.
+func (party Party) hasInitial(capabilities uint64) bool {
+	return party.Effective&capabilities != 0 && (party.UserNamespace == "" || party.UserNamespace == initialUserNamespace)
 }
 
 // Permits tells whether the kernel's own rules allow a caller the operation of that name on a target, where no security module,

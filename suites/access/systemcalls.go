@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,8 @@ type SystemCall struct {
 	Name  string // as its man page is called
 	guard guard
 	errno string // with which the kernel refuses it
+	// unknown are the errnos, beside ENOSYS, of kernels that do not have what is asked for, from whomever.
+	unknown []string
 }
 
 // guard is which of the kernel's checks guards a system call.
@@ -39,18 +42,18 @@ const (
 
 // SystemCalls are what each caller makes on each target.
 var SystemCalls = []SystemCall{
-	{"ptrace", guardTraceAttach, "EPERM"},
-	{"process_vm_readv", guardTraceAttach, "EPERM"},
-	{"process_vm_writev", guardTraceAttach, "EPERM"},
-	{"pidfd_open", guardNothing, ""},
-	{"pidfd_send_signal", guardSignal, "EPERM"},
-	{"pidfd_getfd", guardTraceAttach, "EPERM"},
-	{"setns", guardNamespace, "EPERM"},
-	{"kcmp", guardTraceRead, "EPERM"},
-	{"prlimit", guardLimits, "EPERM"},
-	{"sched_setaffinity", guardNice, "EPERM"},
-	{"setpriority", guardNice, "EPERM"},
-	{"perf_event_open", guardCounters, "EACCES"},
+	{Name: "ptrace", guard: guardTraceAttach, errno: "EPERM"},
+	{Name: "process_vm_readv", guard: guardTraceAttach, errno: "EPERM"},
+	{Name: "process_vm_writev", guard: guardTraceAttach, errno: "EPERM"},
+	{Name: "pidfd_open", guard: guardNothing},
+	{Name: "pidfd_send_signal", guard: guardSignal, errno: "EPERM"},
+	{Name: "pidfd_getfd", guard: guardTraceAttach, errno: "EPERM"},
+	{Name: "setns", guard: guardNamespace, errno: "EPERM", unknown: []string{"EINVAL"}}, // takes a pidfd since Linux 5.8
+	{Name: "kcmp", guard: guardTraceRead, errno: "EPERM"},
+	{Name: "prlimit", guard: guardLimits, errno: "EPERM"},
+	{Name: "sched_setaffinity", guard: guardNice, errno: "EPERM"},
+	{Name: "setpriority", guard: guardNice, errno: "EPERM"},
+	{Name: "perf_event_open", guard: guardCounters, errno: "EACCES", unknown: []string{"ENODEV", "ENOENT", "EOPNOTSUPP"}},
 }
 
 // SystemPlatform is what besides the credentials decides about system calls, as read in the caller's container.
@@ -60,8 +63,8 @@ type SystemPlatform struct {
 	Paranoid int  // kernel.perf_event_paranoid; distributions have levels above the kernel's own 2
 }
 
-// paranoidOfDistributions is the lowest perf_event_paranoid that the kernel itself does not have: Debian, Ubuntu and Android patch it in, and
-// what it lets CAP_PERFMON do differs.
+// paranoidOfDistributions is the lowest perf_event_paranoid that means to the kernel itself what 2 means. Debian, Ubuntu and Android patch it
+// to refuse everybody but CAP_SYS_ADMIN, in some versions CAP_PERFMON too.
 const paranoidOfDistributions = 3
 
 // ExpectedCall computes what a caller must meet from the kernel's rules and the credentials of both sides: "allowed" or an errno, the
@@ -74,14 +77,14 @@ func ExpectedCall(caller, target Party, call SystemCall, platform SystemPlatform
 	case guardSignal:
 		return expectedSignal(caller, target)
 	case guardTraceRead:
-		allowed, rule = ptraceAccess(caller.asReal(), target)
+		allowed, rule = caller.mayTrace(target)
 	case guardTraceAttach:
-		allowed, rule = ptraceAccess(caller.asReal(), target)
+		allowed, rule = caller.mayTrace(target)
 		if allowed && (platform.Yama >= 3 || platform.Yama >= 1 && !caller.hasPtrace(target)) {
 			return call.errno, fmt.Sprintf("Yama's ptrace_scope %d forbids to attach", platform.Yama), "yama"
 		}
 	case guardNamespace:
-		if allowed, rule = ptraceAccess(caller.asReal(), target); allowed {
+		if allowed, rule = caller.mayTrace(target); allowed {
 			allowed, rule = caller.has(CapSysAdmin, "CAP_SYS_ADMIN", target)
 		}
 	case guardLimits:
@@ -91,13 +94,9 @@ func ExpectedCall(caller, target Party, call SystemCall, platform SystemPlatform
 	case guardNice:
 		allowed, rule = niceAccess(caller, target)
 	case guardCounters:
-		if caller.hasPerfmon() {
-			return Allowed, "the caller has CAP_PERFMON or CAP_SYS_ADMIN", ""
+		if allowed, rule = caller.hasPerfmon(), "the caller has CAP_PERFMON or CAP_SYS_ADMIN"; !allowed {
+			allowed, rule = caller.mayTrace(target)
 		}
-		if platform.Paranoid >= paranoidOfDistributions {
-			return call.errno, fmt.Sprintf("perf_event_paranoid is %d, and the caller has no CAP_PERFMON", platform.Paranoid), "perf_event_paranoid"
-		}
-		allowed, rule = ptraceAccess(caller.asReal(), target)
 	}
 	if !allowed {
 		return call.errno, rule, ""
@@ -128,11 +127,14 @@ func (party Party) has(capability uint64, name string, target Party) (bool, stri
 	return false, "the caller has no " + name
 }
 
-// asReal is the party as the kernel judges it by PTRACE_MODE_REALCREDS: by its real ids, and by what it is permitted.
+// mayTrace is the check of ptrace(2) by PTRACE_MODE_REALCREDS: by real ids, and by what the caller is permitted.
+func (party Party) mayTrace(target Party) (allowed bool, rule string) {
+	return ptraceAccessWith(party.Permitted, party.asReal(), target)
+}
+
+// asReal is the party with its real ids for those of the file system.
 func (party Party) asReal() Party {
 	party.UIDs[3], party.GIDs[3] = party.UIDs[0], party.GIDs[0]
-	ptrace := party.Effective & CapSysPtrace // is asked for as it is in effect all the same
-	party.Effective = party.Permitted&^CapSysPtrace | ptrace
 	return party
 }
 
@@ -150,7 +152,7 @@ func (matrix *CallMatrix) Add(caller Party, platform SystemPlatform, answers []s
 		if answer.Call != call.Name || answer.PID != target.PID {
 			return fmt.Errorf("answer %d is about %s of process %d, must be about %s of %d", i+1, answer.Call, answer.PID, call.Name, target.PID)
 		}
-		cell := reports.Access{Caller: caller.Name, Target: target.Name, Operation: call.Name, Observed: errnoName(answer.Errno)}
+		cell := reports.Access{Caller: caller.Name, Target: target.Name, Operation: call.Name, Observed: call.observed(answer.Errno)}
 		cell.Want, cell.Rule, cell.Narrowed = ExpectedCall(caller, target, call, platform)
 		matrix.Cells = append(matrix.Cells, narrowedCall(cell, caller, target, call, platform))
 	}
@@ -158,33 +160,62 @@ func (matrix *CallMatrix) Add(caller Party, platform SystemPlatform, answers []s
 }
 
 // narrowedCall is the cell with what forbids more than the rules do, where that is there to be seen and only in refusing: a kernel without
-// the call, a seccomp filter, a security module.
+// the call, a distribution's own rule, a seccomp filter, a security module.
 func narrowedCall(cell reports.Access, caller, target Party, call SystemCall, platform SystemPlatform) reports.Access {
-	differs := cell.Observed != cell.Want
+	narrow := func(by, rule string) {
+		cell.Want, cell.Narrowed = cell.Observed, by
+		cell.Rule += "; " + rule
+	}
+	traces, _ := caller.mayTrace(target)
 	switch {
-	case cell.Observed == "ENOSYS" && differs:
-		cell.Want, cell.Narrowed = cell.Observed, "kernel"
-		if platform.Filtered {
-			cell.Narrowed = "seccomp"
-		}
-		cell.Rule += "; the kernel that the container has knows no such call, or a seccomp filter hides it"
-	case !differs || !Refused(cell.Observed):
+	case cell.Observed == cell.Want:
+	case call.isUnknown(cell.Observed) && platform.Filtered && cell.Observed == "ENOSYS":
+		narrow("seccomp", "the kernel that the container has knows no such call, or a seccomp filter hides it")
+	case call.isUnknown(cell.Observed):
+		narrow("kernel", "the kernel that the container has does not know what is asked for")
+	case !Refused(cell.Observed):
 	case platform.Filtered:
-		cell.Want, cell.Narrowed = cell.Observed, "seccomp"
-		cell.Rule += "; a seccomp filter is on the caller"
+		narrow("seccomp", "a seccomp filter is on the caller")
+	case call.guard == guardCounters && cell.Observed == call.errno && platform.Paranoid >= paranoidOfDistributions && !caller.hasInitial(CapSysAdmin):
+		narrow("perf_event_paranoid", fmt.Sprintf("perf_event_paranoid is %d, by which distributions refuse more than the kernel does", platform.Paranoid))
+	case call.guard == guardCounters && cell.Observed == call.errno && !traces:
+		narrow("kernel", "before Linux 5.9 CAP_PERFMON does not spare the check of ptrace(2)")
 	case call.guard != guardNothing:
 		cell = narrowedByModule(cell, caller, target)
 	}
 	return cell
 }
 
-// errnoName is how a cell holds the errno of a call.
-func errnoName(errno int) string {
+// Settle ends the filling. What the kernel is seen not to have may be refused to callers before they are told so: gVisor looks at their
+// capabilities first.
+func (matrix *CallMatrix) Settle() {
+	for i, cell := range matrix.Cells {
+		if cell.Observed != cell.Want && Refused(cell.Observed) && slices.ContainsFunc(matrix.Cells, func(other reports.Access) bool {
+			return other.Operation == cell.Operation && other.Narrowed == "kernel" && !Refused(other.Observed)
+		}) {
+			matrix.Cells[i].Want, matrix.Cells[i].Narrowed = cell.Observed, "kernel"
+			matrix.Cells[i].Rule += "; another caller shows that the kernel does not have the call"
+		}
+	}
+}
+
+// isUnknown tells whether an errno is one of kernels that do not have what the call asks for.
+func (call SystemCall) isUnknown(errno string) bool {
+	return errno == "ENOSYS" || slices.Contains(call.unknown, errno)
+}
+
+// observed is how a cell holds the errno of a call. What is neither a grant nor a refusal, nor the word of a kernel without the call, says
+// nothing of who may make it: memory, descriptors or the process itself were lacking.
+func (call SystemCall) observed(errno int) string {
 	if errno == 0 {
 		return Allowed
 	}
-	if name := unix.ErrnoName(unix.Errno(errno)); name != "" {
+	name := unix.ErrnoName(unix.Errno(errno))
+	switch {
+	case name == "":
+		return failed + "errno " + strconv.Itoa(errno)
+	case Refused(name) || call.isUnknown(name):
 		return name
 	}
-	return failed + "errno " + strconv.Itoa(errno)
+	return failed + name
 }

@@ -78,12 +78,10 @@ func TestExpectedCallIsNarrowed(t *testing.T) {
 		platform       SystemPlatform
 		want, narrowed string
 	}{
-		"Yama forbids to attach":             {stranger, "ptrace", SystemPlatform{Yama: 1}, "EPERM", "yama"},
-		"Yama lets compare":                  {stranger, "kcmp", SystemPlatform{Yama: 2}, Allowed, ""},
-		"Yama spares CAP_SYS_PTRACE":         {tracer, "pidfd_getfd", SystemPlatform{Yama: 2}, Allowed, ""},
-		"Yama spares nobody":                 {tracer, "process_vm_readv", SystemPlatform{Yama: 3}, "EPERM", "yama"},
-		"a distribution's paranoia":          {stranger, "perf_event_open", SystemPlatform{Paranoid: 3}, "EACCES", "perf_event_paranoid"},
-		"a distribution's paranoia, PERFMON": {party("perfmon", 0, CapPerfmon), "perf_event_open", SystemPlatform{Paranoid: 4}, Allowed, ""},
+		"Yama forbids to attach":     {stranger, "ptrace", SystemPlatform{Yama: 1}, "EPERM", "yama"},
+		"Yama lets compare":          {stranger, "kcmp", SystemPlatform{Yama: 2}, Allowed, ""},
+		"Yama spares CAP_SYS_PTRACE": {tracer, "pidfd_getfd", SystemPlatform{Yama: 2}, Allowed, ""},
+		"Yama spares nobody":         {tracer, "process_vm_readv", SystemPlatform{Yama: 3}, "EPERM", "yama"},
 	} {
 		got, _, narrowed := ExpectedCall(test.caller, stranger, callNamed(t, test.call), test.platform)
 		if got != test.want || narrowed != test.narrowed {
@@ -103,51 +101,108 @@ func TestPerfmonCountsInTheInitialUserNamespaceAlone(t *testing.T) {
 
 // TestWhatNarrowsCallsIsSeen: refusals beyond the rules are excused where there is something that refuses, and grants never are.
 func TestWhatNarrowsCallsIsSeen(t *testing.T) {
-	const refused, missing = int(unix.EPERM), int(unix.ENOSYS)
-	confined := party("root", 0, defaultCapabilities)
+	const refused, missing = unix.EPERM, unix.ENOSYS
+	root, stranger, perfmon := party("root", 0, defaultCapabilities), party("stranger", 1000, 0), party("perfmon", 0, CapPerfmon)
+	confined := root
 	confined.Label = "cri-containerd.apparmor.d (enforce)"
+	filtered, distribution := SystemPlatform{Filtered: true}, SystemPlatform{Paranoid: 4}
 	for name, test := range map[string]struct {
-		caller   Party
-		target   Party
-		platform SystemPlatform
-		errno    int
-		narrowed string
-		differs  bool
+		caller, target Party
+		platform       SystemPlatform
+		call           string
+		errno          unix.Errno
+		narrowed       string
+		differs        bool
 	}{
-		"as the rules say":          {party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{}, 0, "", false},
-		"refused by nothing":        {party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{}, refused, "", true},
-		"refused by a filter":       {party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{Filtered: true}, refused, "seccomp", false},
-		"refused by AppArmor":       {confined, party("root", 0, 0), SystemPlatform{}, refused, "apparmor", false},
-		"no such call":              {party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{}, missing, "kernel", false},
-		"hidden by a filter":        {party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{Filtered: true}, missing, "seccomp", false},
-		"granted against the rules": {confined, party("stranger", 1000, 0), SystemPlatform{Filtered: true}, 0, "", true},
-		"the process is gone":       {party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{}, int(unix.ESRCH), "", true},
-		"no errno that anybody knows": {
-			party("root", 0, defaultCapabilities), party("root", 0, 0), SystemPlatform{}, 4095, "", true,
-		},
+		"as the rules say":                 {root, root, SystemPlatform{}, "ptrace", 0, "", false},
+		"refused by nothing":               {root, root, SystemPlatform{}, "ptrace", refused, "", true},
+		"refused by a filter":              {root, root, filtered, "ptrace", refused, "seccomp", false},
+		"refused by AppArmor":              {confined, root, SystemPlatform{}, "ptrace", refused, "apparmor", false},
+		"no such call":                     {root, root, SystemPlatform{}, "ptrace", missing, "kernel", false},
+		"hidden by a filter":               {root, root, filtered, "ptrace", missing, "seccomp", false},
+		"granted against the rules":        {confined, stranger, filtered, "ptrace", 0, "", true},
+		"no pidfd for setns":               {root, root, filtered, "setns", unix.EINVAL, "kernel", false},
+		"a distribution's paranoia":        {stranger, stranger, distribution, "perf_event_open", unix.EACCES, "perf_event_paranoid", false},
+		"the same against CAP_PERFMON":     {perfmon, perfmon, distribution, "perf_event_open", unix.EACCES, "perf_event_paranoid", false},
+		"CAP_SYS_ADMIN is spared":          {party("admin", 0, defaultCapabilities|CapSysAdmin), root, distribution, "perf_event_open", unix.EACCES, "", true},
+		"paranoia is not the kernel's own": {stranger, stranger, SystemPlatform{Paranoid: 2}, "perf_event_open", unix.EACCES, "", true},
+		"paranoia that does not refuse":    {stranger, stranger, distribution, "perf_event_open", 0, "", false},
+		"paranoia that says another errno": {stranger, stranger, distribution, "perf_event_open", refused, "", true},
+		"CAP_PERFMON before Linux 5.9":     {perfmon, stranger, SystemPlatform{}, "perf_event_open", unix.EACCES, "kernel", false},
+		"no counters":                      {root, stranger, SystemPlatform{}, "perf_event_open", unix.ENODEV, "kernel", false},
 	} {
 		test.target.PID = 7
 		matrix := CallMatrix{Matrix{Targets: []Party{test.target}}}
-		if err := matrix.Add(test.caller, test.platform, answersWith(t, test.caller, test.target, test.errno)); err != nil {
+		if err := matrix.Add(test.caller, test.platform, answersWith(t, test.caller, test.target, test.call, test.errno)); err != nil {
 			t.Fatal(err)
 		}
-		cell := matrix.Cell(test.caller.Name, test.target.Name, "ptrace")
-		if cell.Narrowed != test.narrowed || (cell.Observed != cell.Want) != test.differs || Decided(cell.Observed) == (test.errno == 4095) {
+		matrix.Settle()
+		cell := matrix.Cell(test.caller.Name, test.target.Name, test.call)
+		if cell.Narrowed != test.narrowed || (cell.Observed != cell.Want) != test.differs || !Decided(cell.Observed) {
 			t.Errorf("%s: %+v", name, cell)
 		}
 	}
 }
 
-// answersWith are those of the rules, but for ptrace(2).
-func answersWith(t *testing.T, caller, target Party, ptrace int) []systemcalls.Answer {
+// TestWhatIsNoDecisionIsNone: a kernel that lacks memory, or a process that is gone, allows and refuses nothing.
+func TestWhatIsNoDecisionIsNone(t *testing.T) {
+	root, target := party("root", 0, 0), party("target", 0, 0)
+	for _, errno := range []unix.Errno{unix.ESRCH, unix.EINTR, unix.ENOMEM, unix.EMFILE, unix.EAGAIN, unix.EINVAL, unix.EBUSY, 4095} {
+		matrix := CallMatrix{Matrix{Targets: []Party{target}}}
+		if err := matrix.Add(root, SystemPlatform{}, answersWith(t, root, target, "ptrace", errno)); err != nil {
+			t.Fatal(err)
+		}
+		if cell := matrix.Cell("root", "target", "ptrace"); Decided(cell.Observed) {
+			t.Errorf("%d: %+v", errno, cell)
+		}
+	}
+}
+
+// TestCallsThatTheKernelLacksAreRefusedFirst, as gVisor refuses kcmp(2) to who has no CAP_SYS_PTRACE.
+func TestCallsThatTheKernelLacksAreRefusedFirst(t *testing.T) {
+	tracer, root := party("tracer", 0, CapSysPtrace), party("root", 0, 0)
+	matrix := CallMatrix{Matrix{Targets: []Party{root}}}
+	for _, each := range []struct {
+		caller Party
+		errno  unix.Errno
+	}{{tracer, unix.ENOSYS}, {root, unix.EPERM}} {
+		if err := matrix.Add(each.caller, SystemPlatform{}, answersWith(t, each.caller, root, "kcmp", each.errno)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if before := matrix.Cell("root", "root", "kcmp"); before.Observed == before.Want {
+		t.Errorf("alone it is no matter of the kernel's: %+v", before)
+	}
+	matrix.Settle()
+	if cell := matrix.Cell("root", "root", "kcmp"); cell.Observed != cell.Want || cell.Narrowed != "kernel" {
+		t.Errorf("%+v", cell)
+	}
+}
+
+// TestCapabilitiesOutOfEffectCount where the target's must be included, and not for what CAP_SYS_PTRACE itself allows.
+func TestCapabilitiesOutOfEffectCount(t *testing.T) {
+	caller, tracer, stranger := party("caller", 0, CapSysPtrace), party("tracer", 0, CapSysPtrace), party("stranger", 1000, 0)
+	caller.Effective = 0
+	for _, test := range []struct {
+		target Party
+		want   string
+	}{{tracer, Allowed}, {stranger, "EPERM"}} {
+		if got, rule, _ := ExpectedCall(caller, test.target, callNamed(t, "ptrace"), SystemPlatform{}); got != test.want {
+			t.Errorf("%s: %s (%s)", test.target.Name, got, rule)
+		}
+	}
+}
+
+// answersWith are those of the rules, but for one call.
+func answersWith(t *testing.T, caller, target Party, name string, errno unix.Errno) []systemcalls.Answer {
 	t.Helper()
 	numbers := map[string]int{Allowed: 0, "EPERM": int(unix.EPERM), "EACCES": int(unix.EACCES)}
 	var answers []systemcalls.Answer
 	for _, call := range SystemCalls {
 		want, _, _ := ExpectedCall(caller, target, call, SystemPlatform{})
 		answer := systemcalls.Answer{Call: call.Name, PID: target.PID, Errno: numbers[want]}
-		if call.Name == "ptrace" {
-			answer.Errno = ptrace
+		if call.Name == name {
+			answer.Errno = int(errno)
 		}
 		answers = append(answers, answer)
 	}
@@ -163,7 +218,7 @@ func TestAnswersToOtherCallsAreRefused(t *testing.T) {
 		"another call":    func(answers []systemcalls.Answer) []systemcalls.Answer { answers[3].Call = "kill"; return answers },
 	} {
 		matrix := CallMatrix{Matrix{Targets: []Party{target}}}
-		if err := matrix.Add(caller, SystemPlatform{}, change(answersWith(t, caller, target, 0))); err == nil || len(matrix.Cells) == len(SystemCalls) {
+		if err := matrix.Add(caller, SystemPlatform{}, change(answersWith(t, caller, target, "ptrace", 0))); err == nil || len(matrix.Cells) == len(SystemCalls) {
 			t.Errorf("%s: %d cells, %v", name, len(matrix.Cells), err)
 		}
 	}

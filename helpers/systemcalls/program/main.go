@@ -55,7 +55,12 @@ func main() {
 			os.Exit(2)
 		}
 		for _, call := range calls {
-			lines.WriteString(`{"call":"` + call.name + `","pid":` + argument + `,"errno":` + strconv.Itoa(errno(call.try(pid))) + "}\n")
+			number, err := errno(call.try(pid))
+			if err != nil {
+				_, _ = os.Stderr.WriteString(call.name + " on process " + argument + ": " + err.Error() + "\n")
+				os.Exit(1)
+			}
+			lines.WriteString(`{"call":"` + call.name + `","pid":` + argument + `,"errno":` + strconv.Itoa(number) + "}\n")
 		}
 	}
 	if _, err := os.Stdout.WriteString(lines.String()); err != nil {
@@ -63,18 +68,23 @@ func main() {
 	}
 }
 
-// errno is the number that a call failed with, 0 for none.
-func errno(err error) int {
+// errno is the number that a call failed with, 0 for none. What is no errno is given back: the kernel did not say it.
+func errno(err error) (int, error) {
 	var number unix.Errno
 	if err == nil || !errors.As(err, &number) {
-		return 0
+		return 0, err
 	}
-	return int(number)
+	return int(number), nil
 }
 
-// trace stops a process as a debugger does, and lets it go on. PTRACE_SEIZE leaves no stop behind when this program is killed.
+// trace stops a process as a debugger does, and lets it go on. PTRACE_SEIZE leaves no stop behind when this program is killed. A process that
+// has a tracer already, such as this program before a lost connection, is refused with EPERM to everybody, which says EBUSY here.
 func trace(pid int) error {
+	before := traced(pid)
 	if err := unix.PtraceSeize(pid); err != nil {
+		if before || traced(pid) {
+			return unix.EBUSY
+		}
 		return err
 	}
 	if err := unix.PtraceInterrupt(pid); err != nil {
@@ -85,6 +95,13 @@ func trace(pid int) error {
 			return errors.Join(err, unix.PtraceDetach(pid))
 		}
 	}
+}
+
+// traced tells whether a process is seen to have a tracer.
+func traced(pid int) bool {
+	content, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	_, tracer, found := strings.Cut(string(content), "\nTracerPid:\t")
+	return found && !strings.HasPrefix(tracer, "0\n")
 }
 
 // writable is the address of memory that a process may write, 0 when the caller may not see its maps. The kernel asks whether the caller
@@ -158,12 +175,17 @@ func compare(pid int) error {
 	return nil
 }
 
+// keepAffinity has room for more processors than unix.CPUSet, which the kernel refuses where it could have more of them.
 func keepAffinity(pid int) error {
-	var processors unix.CPUSet
-	if err := unix.SchedGetaffinity(pid, &processors); err != nil {
+	var processors [1024]uintptr
+	size, _, err := unix.Syscall(unix.SYS_SCHED_GETAFFINITY, uintptr(pid), unsafe.Sizeof(processors), uintptr(unsafe.Pointer(&processors)))
+	if err == 0 {
+		_, _, err = unix.Syscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), size, uintptr(unsafe.Pointer(&processors)))
+	}
+	if err != 0 {
 		return err
 	}
-	return unix.SchedSetaffinity(pid, &processors)
+	return nil
 }
 
 func keepPriority(pid int) error {
