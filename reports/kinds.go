@@ -14,8 +14,10 @@ type TargetKind struct {
 	Runtime, RuntimeClass, RuntimeHandler, Kubelet, Kernel, OSImage, Architecture string
 }
 
-// Kind is the target's kind. The kernel is that of the node: what containers see of it is known of some targets only.
+// Kind is the target's kind, in words that are fit to read. The kernel is that of the node: what containers see of it is known of some
+// targets only.
 func (target Target) Kind() TargetKind {
+	target = target.Legible()
 	kernel, _, _ := strings.Cut(target.Kernel, SeenInContainers)
 	return TargetKind{
 		Runtime: target.Runtime, RuntimeClass: target.RuntimeClass, RuntimeHandler: target.RuntimeHandler, Kubelet: target.Kubelet,
@@ -86,6 +88,7 @@ func (run Run) ByKind() []KindOutcomes {
 		return cmp.Or(
 			cmp.Compare(min(1, len(b.Outliers)), min(1, len(a.Outliers))), a.Counts.worst()-b.Counts.worst(),
 			len(b.Targets)-len(a.Targets), cmp.Compare(a.Kind.String(), b.Kind.String()),
+			cmp.Compare(a.Kind.RuntimeHandler, b.Kind.RuntimeHandler), // all that String leaves out
 		)
 	})
 	for i := range groups {

@@ -50,7 +50,8 @@ type TaskAnswers struct {
 type WayAnswer struct {
 	Way
 	Yes, No, Unknown int    // targets on which it works, on which it does not, and of which that is not known
-	Reason           string // why it does not work, or is not known, on the first of those targets on which it does not work
+	Target           string // on which it does not work, or else on which that is not known, or else on which it works: the first one
+	Reason           string // why it does not work there, or is not known
 }
 
 // Text says in a few words whether the way works.
@@ -96,35 +97,38 @@ func (run Run) AnswerTasks() []TaskAnswers {
 // answer counts on which targets of the trait's outcomes the way works.
 func (way Way) answer(outcomes []Result) WayAnswer {
 	answer := WayAnswer{Way: way}
-	refused, unknown := "", ""
+	worst := 0
 	for _, outcome := range outcomes {
 		works, known, reason := way.works(outcome)
+		badness := 1
 		switch {
 		case !known:
 			answer.Unknown++
-			unknown = cmp.Or(unknown, reason)
+			badness = 2
 		case works:
 			answer.Yes++
 		default:
 			answer.No++
-			refused = cmp.Or(refused, reason)
+			badness = 3
+		}
+		if badness > worst {
+			worst, answer.Target, answer.Reason = badness, outcome.Target, reason
 		}
 	}
-	answer.Reason = cmp.Or(refused, unknown)
 	return answer
 }
 
 // works tells whether the way works on an outcome's target, or that this is not known, and why.
 func (way Way) works(outcome Result) (works, known bool, reason string) {
 	reason = legible.Line(outcome.Reason)
-	if way.Cell == nil || outcome.Verdict == Unsupported {
+	if way.Cell == nil {
 		switch outcome.Verdict {
 		case Conformant, Resolved:
 			return true, true, ""
-		case Nonconformant, KnownDeviation, Unsupported:
+		case Nonconformant, KnownDeviation:
 			return false, true, reason
 		}
-		return false, false, reason
+		return false, false, reason // unsupported may be a look that a security module refused, or a Pod that the API does not know
 	}
 	for _, evidence := range outcome.Evidence {
 		for _, cell := range evidence.Access {

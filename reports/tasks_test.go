@@ -1,8 +1,6 @@
 package reports
 
-import (
-	"testing"
-)
+import "testing"
 
 func TestTasksAreAnsweredByVerdictsAndCells(t *testing.T) {
 	cell := Cell{"root", "pause", "ptrace"}
@@ -22,14 +20,14 @@ func TestTasksAreAnsweredByVerdictsAndCells(t *testing.T) {
 	}{
 		"conformant":             {nil, []Result{result("a", Conformant, nil)}, "yes", ""},
 		"nonconformant":          {nil, []Result{result("a", Nonconformant, nil)}, "no", "the nonconformant"},
-		"unsupported":            {nil, []Result{result("a", Unsupported, nil)}, "no", "the unsupported"},
+		"unsupported":            {nil, []Result{result("a", Unsupported, nil)}, "not known", "the unsupported"},
 		"inconclusive":           {nil, []Result{result("a", Inconclusive, nil)}, "not known", "the inconclusive"},
 		"allowed":                {&cell, []Result{result("a", Conformant, matrix("allowed"))}, "yes", ""},
 		"allowed against a rule": {&cell, []Result{result("a", Nonconformant, matrix("allowed"))}, "yes", ""},
 		"refused":                {&cell, []Result{result("a", Conformant, matrix("EPERM"))}, "no", "EPERM: a rule"},
 		"failed":                 {&cell, []Result{result("a", Inconclusive, matrix("failed: 127"))}, "not known", "failed: 127: a rule"},
 		"no cell":                {&cell, []Result{result("a", Inconclusive, nil)}, "not known", "the inconclusive"},
-		"a cell not to be had":   {&cell, []Result{result("a", Unsupported, matrix("allowed"))}, "no", "the unsupported"},
+		"a cell not to be had":   {&cell, []Result{result("a", Unsupported, nil)}, "not known", "the unsupported"},
 		"two targets":            {nil, []Result{result("a", Conformant, nil), result("b", Conformant, nil)}, "yes", ""},
 		"one of two": {&cell, []Result{result("a", Conformant, matrix("allowed")), result("b", Conformant, matrix("EPERM"))},
 			"yes on 1 of 2 targets", "EPERM: a rule"},
@@ -46,6 +44,9 @@ func TestTasksAreAnsweredByVerdictsAndCells(t *testing.T) {
 		}
 		if way := answers[0].Ways[0]; way.Text() != test.text || way.Reason != test.reason {
 			t.Errorf("%s: %s (%s), want %s (%s)", name, way.Text(), way.Reason, test.text, test.reason)
+		}
+		if want := test.results[len(test.results)-1].Target; name != "two targets" && answers[0].Ways[0].Target != want {
+			t.Errorf("%s: rests on target %s, want %s, whose reason it gives", name, answers[0].Ways[0].Target, want)
 		}
 	}
 	if answers := (Run{}).AnswerTasks(); answers != nil {

@@ -62,6 +62,8 @@ type replay struct {
 	target *target
 	limits Limits
 	values map[string]*keptValue // of shared looks, by the name of the attempt
+	// strayed says that a check asked what the recording does not answer, as one of another version of the suite may.
+	strayed bool
 }
 
 // answered takes the session's next look from its transcript. It must be the answer to this very question: a check that
@@ -69,6 +71,7 @@ type replay struct {
 func answered[T any](session *Session, question string) (T, error) {
 	var answer T
 	left := session.replay.looks[session.by]
+	session.replay.strayed = session.replay.strayed || session.asked >= len(left) || left[session.asked].Question != question
 	if session.asked >= len(left) {
 		return answer, Undecided(reports.Precondition, "the recording ends before %q", question)
 	}
@@ -110,9 +113,9 @@ func (replay *replay) session(by string) *Session {
 }
 
 // JudgeAgain checks the traits of a run once more, from the looks that it kept and without a cluster, and returns the run
-// with the results that this gives and their evidence. Traits of the run that are not among those given, and what was not decided, are left
-// as they are. It is an error when the run kept no looks, or names
-// a limit that there is not.
+// with the results that this gives and their evidence. Traits of the run that are not among those given, and defects, are left as they are.
+// Where a check asks what the recording does not answer, the trait is inconclusive and its evidence that of the run. It is an error when the
+// run kept no looks, or names a limit that there is not.
 func JudgeAgain(run reports.Run, traits []Trait) (reports.Run, error) {
 	if len(run.Looks) == 0 && len(run.Results) > 0 {
 		return run, fmt.Errorf("the run kept no looks to judge again: it was made by a suite before version 2 of the schema")
@@ -144,8 +147,11 @@ func JudgeAgain(run reports.Run, traits []Trait) (reports.Run, error) {
 		}
 		again := result
 		session := from.session(result.Trait)
+		from.strayed = false
 		apply(&again, checkAgain(traits[at], session), traits[at])
-		again.Evidence, again.Control = append([]reports.Evidence{}, session.evidence...), session.control
+		if !from.strayed {
+			again.Evidence, again.Control = append([]reports.Evidence{}, session.evidence...), session.control
+		}
 		judged.Results = append(judged.Results, again)
 	}
 	return judged, nil

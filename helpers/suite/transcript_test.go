@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -449,6 +450,9 @@ func TestACheckThatAsksSomethingElseCannotBeJudgedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			expectVerdict(t, byTrait(judged)["exec/all"], reports.Inconclusive, reports.Precondition, words)
+			if kept := byTrait(made)["exec/all"].Evidence; len(kept) == 0 || !reflect.DeepEqual(byTrait(judged)["exec/all"].Evidence, kept) {
+				t.Errorf("%s: the evidence of the run is gone", words)
+			}
 			if image := (&Session{}).Image("busybox:1"); image != "busybox:1" {
 				t.Errorf("without a cluster the image is %s", image)
 			}

@@ -30,7 +30,7 @@ type shownTask struct {
 // shownWay is one way, and whether it works.
 type shownWay struct {
 	Needs, Answer, Class, Reason string
-	Trait, ID                    string // whose evidence it rests on, and that result's place in the page
+	Trait, ID                    string // whose evidence it rests on, and the place in the page of the target's result that it speaks of
 	Pod, PodID                   string
 }
 
@@ -39,9 +39,9 @@ type shownPod struct{ Name, ID, Manifest string }
 
 // newTasks shows what the run's tasks came to, nil without any. Results are in the order of the outcomes.
 func newTasks(run reports.Run, outcomes []reports.Result, results []shownResult) *shownTasks {
-	places := map[string]string{}
-	for i := len(outcomes) - 1; i >= 0; i-- {
-		places[outcomes[i].Trait] = results[i].ID
+	places := map[reports.Planned]string{}
+	for i, outcome := range outcomes {
+		places[reports.Planned{Trait: outcome.Trait, Target: outcome.Target}] = results[i].ID
 	}
 	shown := &shownTasks{}
 	groups := []taskGroup{{Label: "What works here"}, {Label: "What a container could do to its neighbours", Risk: true}}
@@ -51,7 +51,7 @@ func newTasks(run reports.Run, outcomes []reports.Result, results []shownResult)
 		for _, answer := range answers.Ways {
 			way := shownWay{
 				Needs: sentence(answer.Needs), Answer: answer.Text(), Class: answerClass(answer), Reason: sentence(answer.Reason),
-				Trait: sentence(answer.Trait), ID: places[answer.Trait], Pod: sentence(answer.Pod),
+				Trait: sentence(answer.Trait), ID: places[reports.Planned{Trait: answer.Trait, Target: answer.Target}], Pod: sentence(answer.Pod),
 			}
 			if manifest := run.Tasks.Manifests[answer.Pod]; manifest != "" {
 				if pods[answer.Pod] == "" {

@@ -20,6 +20,22 @@ func resultOf(run reports.Run, version string, implementation reports.Implementa
 	return Result{Version: version, Folder: implementation.Folder(), Name: implementation.File("1"), Report: report}
 }
 
+// TestReportsWithoutKindsHold: the suite at v0.1.0 did not group targets, however many there were.
+func TestReportsWithoutKindsHold(t *testing.T) {
+	report := published.New(sample.ManyNodes())
+	if problem := recomputedProblem(report); problem != "" || len(report.Kinds) == 0 {
+		t.Fatalf("%d kinds, %s", len(report.Kinds), problem)
+	}
+	report.Kinds[0].Targets = report.Kinds[0].Targets[1:]
+	if problem := recomputedProblem(report); !strings.Contains(problem, "other kinds") {
+		t.Errorf("a target left out of its kind: %q", problem)
+	}
+	report.Kinds = nil
+	if problem := recomputedProblem(report); problem != "" {
+		t.Error(problem)
+	}
+}
+
 func TestGolden(t *testing.T) {
 	known := sample.Small()
 	known.Results[0].KnownDeviation = &reports.Deviation{Runtime: "crun", Trait: known.Results[0].Trait, Reason: "any uid may", Link: "https://example.com/1"}

@@ -217,7 +217,8 @@ func recomputedProblem(report published.Report) string {
 			return fmt.Sprintf("counts %+v on %s, and its traits amount to %+v", report.Targets[i].Counts, target.Target, target.Counts)
 		}
 	}
-	if !reflect.DeepEqual(again.Kinds, report.Kinds) {
+	// Reports of v0.1.0 do not group their targets.
+	if report.Kinds != nil && !reflect.DeepEqual(again.Kinds, report.Kinds) {
 		return "groups its targets into other kinds than they and their traits amount to"
 	}
 	if got, want := report.Implementation, again.Implementation; got != nil && want.Read != nil && (got.Read == nil || *got.Read != *want.Read) {
