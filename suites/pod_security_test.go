@@ -92,3 +92,36 @@ func TestMostOfCoreFitsBaseline(t *testing.T) {
 		t.Errorf("%d of %d traits of profile core fit baseline, must be more than half", fit, len(core))
 	}
 }
+
+// TestPodsReachNothingOfTheNode holds the Pods that a run puts on a cluster to what SECURITY.md promises of them. Pods that the API is only
+// asked about in a dry run are no Pods.
+func TestPodsReachNothingOfTheNode(t *testing.T) {
+	for _, trait := range Traits() {
+		for _, fixture := range trait.AllFixtures() {
+			pods, err := fixture.Pods()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, made := range pods {
+				spec := made.Spec
+				if spec.AutomountServiceAccountToken == nil || *spec.AutomountServiceAccountToken {
+					t.Errorf("%s: Pod %s has a token of the API", trait.ID, fixture.Name)
+				}
+				if spec.HostNetwork || spec.HostIPC || spec.HostPID && fixture.Name != "host-pid" {
+					t.Errorf("%s: Pod %s shares a namespace of the node", trait.ID, fixture.Name)
+				}
+				for _, volume := range spec.Volumes {
+					if volume.HostPath != nil || volume.PersistentVolumeClaim != nil || volume.CSI != nil {
+						t.Errorf("%s: Pod %s has the volume %s from outside of the Pod", trait.ID, fixture.Name, volume.Name)
+					}
+				}
+				for _, container := range spec.Containers {
+					security := container.SecurityContext
+					if security != nil && security.Privileged != nil && *security.Privileged && trait.ID != "inits/systemd-refuses" {
+						t.Errorf("%s: container %s of Pod %s is privileged", trait.ID, container.Name, fixture.Name)
+					}
+				}
+			}
+		}
+	}
+}

@@ -43,6 +43,10 @@ type mutant struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	if len(os.Args) > 1 {
+		fmt.Fprintln(os.Stderr, "mutants takes no arguments: it tries all that stand in helpers/mutants/mutants.yaml")
+		os.Exit(2)
+	}
 	survivors, err := run(ctx)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
