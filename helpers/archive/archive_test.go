@@ -119,7 +119,6 @@ func TestDamageIsNamed(t *testing.T) {
 		"no tar":           {[]byte("hello, this is no archive at all"), "it is no whole tar"},
 		"empty":            {nil, "no index.json"},
 		"cut off":          {content[:inBlob], "it ends in the middle of blobs/"},
-		"a blob is gone":   {drop(once(isBlob)), "it lacks sha256:"},
 		"no index":         {drop(func(header *tar.Header) bool { return header.Name == "index.json" }), "no index.json"},
 		"another layout":   {rewritten(t, content, renamed("oci-layout", "repositories")), `it holds "repositories"`},
 		"a path upwards":   {rewritten(t, content, renamed("oci-layout", "../oci-layout")), `it holds "../oci-layout"`},
@@ -133,6 +132,40 @@ func TestDamageIsNamed(t *testing.T) {
 		var damaged Damaged
 		if !errors.As(err, &damaged) || !strings.Contains(err.Error(), test.words) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: the error is %v, want %q", damage, err, test.words)
+		}
+	}
+}
+
+// TestEachBlobIsMissed, whichever is gone: a manifest, a configuration or a layer.
+func TestEachBlobIsMissed(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "whole.tar")
+	if err := Write(t.Context(), whole, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blobs []string
+	rewritten(t, content, func(header *tar.Header, content []byte) []byte {
+		if strings.HasPrefix(header.Name, "blobs/") {
+			blobs = append(blobs, header.Name)
+		}
+		return content
+	})
+	for _, gone := range blobs {
+		file := filepath.Join(t.TempDir(), "damaged.tar")
+		if err := os.WriteFile(file, rewritten(t, content, func(header *tar.Header, content []byte) []byte {
+			if header.Name == gone {
+				return nil
+			}
+			return content
+		}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var damaged Damaged
+		if _, err := Read(t.Context(), file, t.TempDir()); !errors.As(err, &damaged) || !strings.Contains(err.Error(), "it lacks sha256:") {
+			t.Errorf("without %s the error is %v", gone, err)
 		}
 	}
 }
