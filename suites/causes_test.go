@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 
 	"sharedpid.example/helpers/process"
 	"sharedpid.example/helpers/suite"
@@ -106,6 +107,11 @@ func TestEachFailureOfTheArticleHasItsCause(t *testing.T) {
 			},
 			"something else than systemd": func(judge suite.Judge) {
 				judge.Control.Expect("sh").To(gomega.Equal("systemd"), "systemd must be process 1 of the unshared Pod")
+			},
+			"instances of inotify": func(judge suite.Judge) {
+				judge.Stop(endOfSystemd(&corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+					Name: "systemd", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 255}},
+				}}}}))
 			},
 			"cannot boot in a container": func(judge suite.Judge) {
 				judge.Control.Expect("starting").To(gomega.Equal("running"), "the same image must boot as process 1")

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -48,6 +49,12 @@ var initTraits = []suite.Trait{
 				Words:    "must be process 1",
 				Cause:    "the control's container starts something else than systemd, or the runtime puts a process before it",
 				NextStep: "look at /proc/1/cmdline of the control; with --image, check that the image starts what the suite's own does",
+			},
+			{
+				Control:  true,
+				Words:    "ends as process 1",
+				Cause:    "the node lacks something that systemd needs and does not name: often instances of inotify, where several clusters share a machine",
+				NextStep: "end other clusters on the machine, or raise the limit: sysctl fs.inotify.max_user_instances=512",
 			},
 			{
 				Control:  true,
@@ -358,9 +365,21 @@ func systemdBoots(ctx context.Context, session *suite.Session, judge suite.Judge
 		return state == "running" || state == "degraded", nil
 	})
 	if err != nil {
+		if last, statusErr := session.Status(ctx, systemdUnsharedFixture); statusErr == nil {
+			err = cmp.Or(endOfSystemd(last), err)
+		}
 		return suite.ControlFailed(err)
 	}
 	judge.Control.Expect(first).To(gomega.Equal("systemd"), "systemd must be process 1 of the unshared Pod")
 	judge.Control.Expect(state).To(gomega.BeElementOf("running", "degraded"), "the same image must boot as process 1")
 	return nil
+}
+
+// endOfSystemd says how systemd ended as process 1 as well, nil when it did not: that is why it cannot be looked at.
+func endOfSystemd(last *corev1.Pod) error {
+	state := ended(last, "systemd")
+	if state == nil {
+		return nil
+	}
+	return suite.Undecided(reports.Control, "systemd ends as process 1 of a Pod that does not share as well, with exit code %d", state.ExitCode)
 }
