@@ -149,6 +149,10 @@ scale: bin ## measure runs on simulated clusters of 50, 500 and 5,000 nodes: mem
 	cd fixtures/node/modules/etcd && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(CURDIR)/bin/scale/etcd go.etcd.io/etcd/server/v3
 	go run ./helpers/scale $(ARGS)
 
+.PHONY: interruptions
+interruptions: bin ## prove that a run which is ended at any moment leaves nothing, and whole reports (ARGS=--times=100)
+	go run ./helpers/interruptions $(ARGS)
+
 .PHONY: diff
 diff: bin ## what changed between two runs; fails when something got worse (OLD=a/run.json NEW=b/run.json, MARKDOWN=1)
 	@bin/sharedpid diff $(if $(MARKDOWN),--markdown) $(if $(OLD),"$(OLD)") $(if $(NEW),"$(NEW)")

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sharedpid.example/reports"
+	"sharedpid.example/reports/directory"
+)
+
+// script is a program that does what the shell is told.
+func script(t *testing.T, text string) *tries {
+	t.Helper()
+	folder := t.TempDir()
+	program := filepath.Join(folder, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &tries{command: program, folder: folder, name: "none"}
+}
+
+func TestRunsAreEnded(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		end  interruption
+		code int
+		sent bool
+	}{
+		"nobody ends it":       {"echo done; exit 3", interruption{after: time.Hour}, 3, false},
+		"it ended before":      {"exit 1", interruption{signal: syscall.SIGKILL, after: time.Minute}, 1, false},
+		"it catches a signal":  {"trap 'exit 3' TERM; while :; do sleep 0.01; done", interruption{signal: syscall.SIGTERM, after: time.Second}, 3, true},
+		"it cannot catch this": {"trap 'exit 3' TERM; while :; do sleep 0.01; done", interruption{signal: syscall.SIGKILL, after: time.Second}, -1, true},
+	} {
+		code, sent, said, err := script(t, test.text).run(t.Context(), test.end, 1)
+		if code != test.code || sent != test.sent || err != nil {
+			t.Errorf("%s: ended with %d, signal sent: %t, %v, %q", name, code, sent, err, said)
+		}
+	}
+}
+
+func TestLeftProcessesAreFound(t *testing.T) {
+	const variable = "SHAREDPID_INTERRUPTED=test/1"
+	left := exec.CommandContext(t.Context(), "sleep", "300")
+	left.Env = append(os.Environ(), variable)
+	if err := left.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = left.Wait() }()
+	defer func() { _ = left.Process.Kill() }()
+	var found []string
+	for deadline := time.Now().Add(10 * time.Second); len(found) == 0 && time.Now().Before(deadline); {
+		var err error
+		if found, err = marked(variable); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(found, []string{"sleep 300"}) {
+		t.Errorf("found are %q", found)
+	}
+	if others, err := marked(variable + "0"); err != nil || len(others) > 0 {
+		t.Errorf("of another try are found %q, %v", others, err)
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	before, after := state{"container": {"a", "b"}, "kubeconfig": {"one"}}, state{"container": {"b", "c"}, "kubeconfig": {"two"}}
+	want := []string{`gone: container "a"`, `gone: kubeconfig "one"`, `left: container "c"`, `left: kubeconfig "two"`}
+	if got := before.differences(after); !slices.Equal(got, want) {
+		t.Errorf("they are %q", got)
+	}
+	if same := before.differences(before); len(same) > 0 {
+		t.Errorf("%q", same)
+	}
+}
+
+func TestBrokenReportsAreNamed(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "reports")
+	run := reports.Run{
+		SchemaVersion: reports.SchemaVersion, ID: "whole", Plan: []reports.Planned{{Trait: "a/b", Target: "node"}},
+		Targets: []reports.Target{{ID: "node", Node: "node"}},
+		Results: []reports.Result{{Trait: "a/b", Target: "node", Verdict: reports.Conformant}},
+	}
+	recorder, err := directory.Open(folder, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := recorder.Close(run); err != nil {
+		t.Fatal(err)
+	}
+	if broken := brokenReports(folder); len(broken) > 0 || !hasPlan(folder) {
+		t.Fatalf("whole ones are %q", broken)
+	}
+	for _, file := range []string{"run.json", "junit.xml", "report.yaml", "report.html", "summary.md"} {
+		path := filepath.Join(folder, file)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := content[:len(content)/2]
+		if file == "summary.md" {
+			cut = nil
+		}
+		if err := os.WriteFile(path, cut, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if broken := brokenReports(folder); len(broken) != 1 || !strings.HasPrefix(broken[0], file) {
+			t.Errorf("with half a %s broken are %q", file, broken)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if broken := brokenReports(t.TempDir()); len(broken) > 0 || hasPlan(t.TempDir()) {
+		t.Errorf("a run that was ended before its first report has %q", broken)
+	}
+}
