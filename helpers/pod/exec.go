@@ -113,24 +113,49 @@ func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, 
 	if err := pod.client.requests.Wait(ctx); err != nil {
 		return "", err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, limit, notWithin(limit))
+	bounded, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	limited, cancel := context.WithTimeoutCause(bounded, limit, notWithin(limit))
 	defer cancel()
 	var stdin io.Reader
 	if input != nil {
 		stdin = bytes.NewReader(input)
 	}
-	var stdout, stderr bytes.Buffer
+	stdout, stderr := output{flooded: stop}, output{flooded: stop}
 	err := pod.client.executor.Execute(limited, pod.Namespace, pod.Name, &corev1.PodExecOptions{
 		Container: container, Command: []string{"sh", "-c", script}, Stdin: stdin != nil, Stdout: true, Stderr: true,
 	}, stdin, &stdout, &stderr)
 	var exit utilexec.CodeExitError
 	switch {
+	case context.Cause(bounded) == errFlooded: // even if the shell has ended by itself
+		return "", errFlooded
 	case errors.As(err, &exit):
-		return "", shellEnded{exit.Code, strings.TrimSpace(stderr.String() + stdout.String())}
+		return "", shellEnded{exit.Code, strings.TrimSpace(stderr.text.String() + stdout.text.String())}
 	case limited.Err() != nil:
 		return "", context.Cause(limited) // a stream that was cancelled may still write into the buffers: they are not read
 	}
-	return stdout.String(), err
+	return stdout.text.String(), err
+}
+
+// outputLimit is how many bytes an exec may print: as much as a look at some thousand processes.
+const outputLimit = 4 << 20
+
+// errFlooded is the error of an exec that printed more. It would print as much when it was asked again.
+var errFlooded error = kinded{reports.Precondition, fmt.Errorf("the commands print more than %d MiB", outputLimit>>20)}
+
+// output takes what an exec prints, and ends the exec when that is too much. It is no bytes.Buffer, which takes all from a stream at once.
+type output struct {
+	text    bytes.Buffer
+	flooded func(error)
+}
+
+// Write takes text, or nothing when it is too much: the sender of a stream that ends soon need not hear of it.
+func (output *output) Write(text []byte) (int, error) {
+	if output.text.Len()+len(text) > outputLimit {
+		output.flooded(errFlooded)
+		return len(text), nil
+	}
+	return output.text.Write(text)
 }
 
 // Executor runs a command in a container of a Pod.

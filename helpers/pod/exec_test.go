@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -140,6 +141,41 @@ func TestExecInput(t *testing.T) {
 			t.Errorf("inputs are %s", inputs)
 		}
 	})
+}
+
+// TestExecThatFloods ends at once, is not sent again, and leaves little in memory, whether its shell ends by itself or not.
+func TestExecThatFloods(t *testing.T) {
+	for name, end := range map[string]func(context.Context) error{
+		"until it is ended": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"and ends":          func(context.Context) error { return nil },
+		"and fails":         func(context.Context) error { return utilexec.CodeExitError{Err: errors.New("ended"), Code: 1} },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cluster := newCluster(t)
+			cluster.executor.execute = func(ctx context.Context, _ int, stdout, stderr io.Writer) error {
+				block := bytes.Repeat([]byte("flood\n"), 10_000)
+				for range 1000 {
+					_, _ = stdout.Write(block)
+					_, _ = stderr.Write(block)
+				}
+				return end(ctx)
+			}
+			_, err := cluster.create(t, "pod").Exec(t.Context(), "c", time.Second, "cat")
+			if KindOf(err) != reports.Precondition || !strings.Contains(err.Error(), "print more than 4 MiB") || cluster.executor.sent != 1 {
+				t.Errorf("%s: %s, %v, sent %d times", name, KindOf(err), err, cluster.executor.sent)
+			}
+		})
+	}
+	taken := output{flooded: func(error) {}}
+	for range 100 {
+		_, _ = taken.Write(make([]byte, 1<<20))
+	}
+	if taken.text.Cap() > 3*outputLimit {
+		t.Errorf("a flood takes %d bytes", taken.text.Cap())
+	}
+	if _, err := taken.Write(nil); err != nil || taken.text.Len() != outputLimit {
+		t.Errorf("what was taken has %d bytes, %v", taken.text.Len(), err)
+	}
 }
 
 // failing answers after its first errors.
