@@ -15,7 +15,12 @@ import (
 // alteredRun is the recording of a healthy runtime with the looks of one trait and its probes changed.
 func alteredRun(t *testing.T, id string, change func(*reports.Look)) suite.Outcome {
 	t.Helper()
-	run := readRecording(t, "testdata/healthy.json.gz")
+	return alteredRecording(t, "testdata/healthy.json.gz", id, change)
+}
+
+func alteredRecording(t *testing.T, path, id string, change func(*reports.Look)) suite.Outcome {
+	t.Helper()
+	run := readRecording(t, path)
 	run.Results = slices.DeleteFunc(run.Results, func(result reports.Result) bool { return result.Trait != id })
 	for i := range run.Looks {
 		change(&run.Looks[i])

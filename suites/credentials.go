@@ -16,10 +16,13 @@ import (
 )
 
 var (
-	accessFixture                = suite.Fixture{Name: "access-matrix", Objects: manifest("access-matrix.yaml")}
-	userNamespaceFixture         = suite.Fixture{Name: "user-namespace", Objects: manifest("file-modes.yaml"), Change: inUserNamespace}
+	accessFixture        = suite.Fixture{Name: "access-matrix", Objects: manifest("access-matrix.yaml")}
+	userNamespaceFixture = suite.Fixture{
+		Name: "user-namespace", Objects: manifest("file-modes.yaml"), Change: inUserNamespace, Newer: []string{hostUsersDropped},
+	}
 	userNamespaceUnsharedFixture = suite.Fixture{
 		Name: "user-namespace-unshared", Objects: manifest("file-modes.yaml"), Unshared: true, Change: inUserNamespace,
+		Newer: []string{hostUsersDropped},
 	}
 )
 
@@ -326,7 +329,7 @@ var credentialTraits = []suite.Trait{
 		}},
 		Check: checkUserNamespace,
 	},
-	systemCallsTrait,
+	systemCallsTrait, groupsPolicyTrait,
 }
 
 // accessClaim says what a caller must meet with a target: "allowed" or an errno.
@@ -519,12 +522,8 @@ var lookAtUserNamespace = []string{"readlink /proc/self/ns/user", "cat /proc/sel
 
 // checkUserNamespace looks at the Pod of fixtures/file-modes.yaml in a user namespace of its own.
 func checkUserNamespace(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-	changed, err := session.Changes(ctx, userNamespaceFixture)
-	if err != nil {
+	if err := known(ctx, session, userNamespaceFixture, "hostUsers"); err != nil {
 		return err
-	}
-	if slices.Equal(changed, []string{hostUsersDropped}) {
-		return &suite.Unsupported{Reason: "the API drops hostUsers: " + hostUsersDropped}
 	}
 	// The other Pod comes up beside it: when neither starts there is not the time for one after the other.
 	if _, err := session.Changes(ctx, userNamespaceUnsharedFixture); err != nil {
@@ -582,19 +581,9 @@ func judgeMapped(judge suite.Judge, mapped, node []suite.ExecResult) {
 		"the Pod must not be in the node's user namespace, its uid_map is %s", quote(mapped[1].Output))
 }
 
-// startInUserNamespace is whether Pods in user namespaces start on the node, whatever its runtime reports: they do not when the same Pod
-// without sharing cannot start either.
-var startInUserNamespace = suite.Requirement{
-	Name: "Pods in user namespaces that start",
-	Missing: func(ctx context.Context, session *suite.Session) (string, error) {
-		// The kubelet calls a Pod running of which one container runs, so each is asked for.
-		err := session.Running(ctx, userNamespaceUnsharedFixture, "visitor", "owner")
-		if refusedToStart(err) {
-			return fmt.Sprintf("a Pod in a user namespace does not start on the node, without sharing either: %v", err), nil
-		}
-		return "", err
-	},
-}
+// startInUserNamespace is whether Pods in user namespaces start on the node, whatever its runtime reports.
+var startInUserNamespace = startsUnshared("Pods in user namespaces that start", "a Pod in a user namespace",
+	userNamespaceUnsharedFixture, "visitor", "owner")
 
 // userNamespaces asks the node whether the target's runtime handler can have Pods in user namespaces, as the CRI reports it
 // since Kubernetes 1.30.

@@ -251,25 +251,17 @@ var lifecycleTraits = []suite.Trait{
 			},
 		},
 		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			shared, err := terminated(ctx, session, termFixture)
+			shared, err := terminated(ctx, session, termFixture, sleeper)
 			if err != nil {
 				return err
 			}
 			judge.Claim.Expect(shared.exitCode).To(gomega.BeEquivalentTo(143),
 				"the start process ended with %d, must end with 143 (TERM) and not wait to be killed", shared.exitCode)
-			unshared, err := terminated(ctx, session, termUnsharedFixture)
+			unshared, err := terminated(ctx, session, termUnsharedFixture, sleeper)
 			if err != nil {
 				return err
 			}
-			if unshared.exitCode == 143 && unshared.first {
-				return &suite.Unsupported{
-					Reason: "the kernel that the containers have ends process 1 by TERM without a handler, unlike pid_namespaces(7): being process 1 " +
-						"or not makes no difference to the start process",
-				}
-			}
-			judge.Control.Expect(unshared.exitCode).To(gomega.BeEquivalentTo(137),
-				"without sharing, the start process must ignore TERM and be killed with 137, it ended with %d", unshared.exitCode)
-			return nil
+			return judgeIgnored(judge, unshared, "TERM", 143)
 		},
 	},
 	{
@@ -361,7 +353,7 @@ var lifecycleTraits = []suite.Trait{
 		},
 		Check: checkPromptDeletion,
 	},
-	restartRulesTrait, restartAllTrait, helperTrait,
+	restartRulesTrait, restartAllTrait, helperTrait, stopSignalTrait,
 }
 
 // What the containers of the manifest multi-process.yaml run, each container's start process first.
@@ -691,16 +683,16 @@ type ending struct {
 	exitCode int32
 }
 
-// terminated deletes the Pod and returns how its start process ended, as the last status before the Pod is gone says.
-func terminated(ctx context.Context, session *suite.Session, fixture suite.Fixture) (ending, error) {
-	before, err := session.Await(ctx, fixture, "sleeper", "processes before the deletion", sleeper)
+// terminated deletes the Pod and returns how a start process ended, as the last status before the Pod is gone says.
+func terminated(ctx context.Context, session *suite.Session, fixture suite.Fixture, start suite.Process) (ending, error) {
+	before, err := session.Await(ctx, fixture, start.Container, "processes before the deletion", start)
 	if err != nil {
 		return ending{}, err
 	}
 	first, _ := before.PID(1)
-	seen := ending{first: slices.Equal(first.Arguments, sleeper.Arguments)}
+	seen := ending{first: slices.Equal(first.Arguments, start.Arguments)}
 	deleted := time.Now()
-	_, state, err := endedByDeletion(ctx, session, fixture, "sleeper", "container")
+	_, state, err := endedByDeletion(ctx, session, fixture, start.Container, "container")
 	if err != nil {
 		return seen, err
 	}
@@ -711,6 +703,20 @@ func terminated(ctx context.Context, session *suite.Session, fixture suite.Fixtu
 		Output: fmt.Sprintf("seen %.1f s after the deletion", time.Since(deleted).Seconds()),
 	})
 	return seen, nil
+}
+
+// judgeIgnored is a control: a start process that is process 1 ignores a signal for which it has no handler, and which would end it with
+// that exit code.
+func judgeIgnored(judge suite.Judge, unshared ending, signal string, exitCode int32) error {
+	if unshared.exitCode == exitCode && unshared.first {
+		return &suite.Unsupported{
+			Reason: "the kernel that the containers have ends process 1 by " + signal + " without a handler, unlike pid_namespaces(7): being process 1 " +
+				"or not makes no difference to the start process",
+		}
+	}
+	judge.Control.Expect(unshared.exitCode).To(gomega.BeEquivalentTo(killedExitCode),
+		"without sharing, the start process must ignore %s and be killed with %d, it ended with %d", signal, killedExitCode, unshared.exitCode)
+	return nil
 }
 
 // endedByDeletion deletes the Pod and returns its last status and how a container ended, once that has been reported. what is what the

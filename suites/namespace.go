@@ -312,6 +312,7 @@ var namespaceTraits = []suite.Trait{
 			return nil
 		},
 	},
+	unmaskedProcTrait,
 }
 
 // namespaceTypes are what of namespaces(7) containers are compared by.

@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -15,9 +14,13 @@ import (
 )
 
 var (
-	restartRulesFixture = suite.Fixture{Name: "restart-rules", Objects: manifest("restart-rules.yaml")}
-	restartAllFixture   = suite.Fixture{Name: "restart-all", Objects: manifest("restart-all.yaml")}
+	restartRulesFixture = suite.Fixture{Name: "restart-rules", Objects: manifest("restart-rules.yaml"), Newer: restartRulesChanged}
+	restartAllFixture   = suite.Fixture{Name: "restart-all", Objects: manifest("restart-all.yaml"), Newer: restartRulesChanged}
+
+	restartRulesChanged = []string{"restartPolicy of container"}
 )
+
+const restartRules = "restart rules of containers"
 
 // The start processes of the manifests restart-rules.yaml and restart-all.yaml, and what one of them leaves behind.
 var (
@@ -71,19 +74,6 @@ var restartAllTrait = suite.Trait{
 	Check: checkRestartAll,
 }
 
-// rulesKept returns why rules for restarts cannot be tried: the API does not keep them.
-func rulesKept(ctx context.Context, session *suite.Session, fixture suite.Fixture) error {
-	changed, err := session.Changes(ctx, fixture)
-	if err != nil {
-		return err
-	}
-	dropped := func(change string) bool { return strings.HasPrefix(change, "restartPolicy") }
-	if len(changed) > 0 && !slices.ContainsFunc(changed, func(change string) bool { return !dropped(change) }) {
-		return &suite.Unsupported{Reason: "the API drops restart rules of containers: " + strings.Join(changed, "; ")}
-	}
-	return nil
-}
-
 // killStarts kills start processes from the container of another one, and returns what was there before.
 func killStarts(ctx context.Context, session *suite.Session, fixture suite.Fixture, killer suite.Process, killed ...suite.Process) (process.Snapshot, error) {
 	before, err := session.Await(ctx, fixture, killer.Container, "processes before the kill", append([]suite.Process{killer}, killed...)...)
@@ -99,7 +89,7 @@ func killStarts(ctx context.Context, session *suite.Session, fixture suite.Fixtu
 }
 
 func checkRestartRules(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-	if err := rulesKept(ctx, session, restartRulesFixture); err != nil {
+	if err := known(ctx, session, restartRulesFixture, restartRules); err != nil {
 		return err
 	}
 	seen := returned{}
@@ -131,7 +121,7 @@ func judgeRestartRules(judge suite.Judge, seen returned) {
 }
 
 func checkRestartAll(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-	if err := rulesKept(ctx, session, restartAllFixture); err != nil {
+	if err := known(ctx, session, restartAllFixture, restartRules); err != nil {
 		return err
 	}
 	if _, err := session.Await(ctx, restartAllFixture, allKiller.Container, "what a start process leaves behind", allLeftover); err != nil {

@@ -19,8 +19,13 @@ type altered struct {
 
 func judgeAltered(t *testing.T, id string, cases map[string]altered) {
 	t.Helper()
+	judgeAlteredIn(t, "testdata/healthy.json.gz", id, cases)
+}
+
+func judgeAlteredIn(t *testing.T, recording, id string, cases map[string]altered) {
+	t.Helper()
 	for name, test := range cases {
-		if outcome := alteredRun(t, id, test.look); outcome.Verdict != test.verdict || outcome.Kind != test.kind {
+		if outcome := alteredRecording(t, recording, id, test.look); outcome.Verdict != test.verdict || outcome.Kind != test.kind {
 			t.Errorf("%s: %s, %s (%s); want %s, %s", name, outcome.Verdict, outcome.Kind, outcome.Reason, test.verdict, test.kind)
 		}
 	}

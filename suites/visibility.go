@@ -172,32 +172,7 @@ var visibilityTraits = []suite.Trait{
 				NextStep: "look at /proc/self/attr/current, at Seccomp in /proc/self/status and at /proc/self/mounts of the caller",
 			},
 		},
-		Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
-			target, err := session.Find(ctx, siblingsFixture, "tracer", "processes seen from the tracer", owner)
-			if err != nil {
-				return err
-			}
-			environ, err := session.Exec(ctx, siblingsFixture, "tracer", "the canary in the sibling's environment",
-				canaryOf(target))
-			if err != nil {
-				return err
-			}
-			if err := explainRefusal(ctx, session, siblingsFixture, "tracer", target, "environ", environ...); err != nil {
-				return err
-			}
-			if !hasCanary(environ[0]) {
-				if err := canaryIsThere(ctx, session, judge, target); err != nil {
-					return err
-				}
-			}
-			judgeCanaryIsRead(judge, environ[0])
-			unshared, err := session.Processes(ctx, siblingsUnsharedFixture, "tracer", "processes seen from the tracer")
-			if err != nil {
-				return err
-			}
-			judgeOwnerIsNotVisible(judge, unshared, tracerSleep)
-			return nil
-		},
+		Check: checkCanary(siblingsFixture, siblingsUnsharedFixture),
 	},
 	{
 		ID: "visibility/start-process-sees-what-exec-sees",
@@ -222,6 +197,7 @@ var visibilityTraits = []suite.Trait{
 		},
 		Check: checkStartProcess,
 	},
+	envFilesTrait,
 }
 
 // executed is what exec starts in a container of the smallest Pod.
@@ -319,6 +295,35 @@ func livedThrough(look, own process.Snapshot, absent *suite.Violation) error {
 	return suite.Undecided(reports.Precondition, "the owner's process ended or was replaced while it was looked for: %s", absent.Reason)
 }
 
+// checkCanary is the check of a trait whose canary is in the environment of the owner, and is read by the tracer.
+func checkCanary(fixture, unsharedFixture suite.Fixture) func(context.Context, *suite.Session, suite.Judge) error {
+	return func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
+		target, err := session.Find(ctx, fixture, "tracer", "processes seen from the tracer", owner)
+		if err != nil {
+			return err
+		}
+		environ, err := session.Exec(ctx, fixture, "tracer", "the canary in the sibling's environment", canaryOf(target))
+		if err != nil {
+			return err
+		}
+		if err := explainRefusal(ctx, session, fixture, "tracer", target, "environ", environ...); err != nil {
+			return err
+		}
+		if !hasCanary(environ[0]) {
+			if err := canaryIsThere(ctx, session, judge, fixture, target); err != nil {
+				return err
+			}
+		}
+		judgeCanaryIsRead(judge, environ[0])
+		unshared, err := session.Processes(ctx, unsharedFixture, "tracer", "processes seen from the tracer")
+		if err != nil {
+			return err
+		}
+		judgeOwnerIsNotVisible(judge, unshared, tracerSleep)
+		return nil
+	}
+}
+
 // canaryOf prints the canary in the environment of a process.
 func canaryOf(target process.Process) string {
 	return fmt.Sprintf("tr '\\0' '\\n' </proc/%d/environ | grep ^CANARY=", target.PID)
@@ -327,13 +332,15 @@ func canaryOf(target process.Process) string {
 func hasCanary(environ suite.ExecResult) bool { return environ.Output == "CANARY="+canary+"\n" }
 
 // canaryIsThere holds, when a sibling has not read the canary, that the owner itself has it and is still the same process.
-func canaryIsThere(ctx context.Context, session *suite.Session, judge suite.Judge, target process.Process) error {
-	had, err := session.Exec(ctx, siblingsFixture, owner.Container, "the canary in the owner's own container",
+func canaryIsThere(
+	ctx context.Context, session *suite.Session, judge suite.Judge, fixture suite.Fixture, target process.Process,
+) error {
+	had, err := session.Exec(ctx, fixture, owner.Container, "the canary in the owner's own container",
 		canaryOf(target), "echo $CANARY")
 	if err != nil {
 		return err
 	}
-	after, err := session.ProcessesNow(ctx, siblingsFixture, "tracer", "processes afterwards")
+	after, err := session.ProcessesNow(ctx, fixture, "tracer", "processes afterwards")
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,12 @@ func changes(sent, stored corev1.PodSpec) []string {
 	if profile := podProfile(sent.SecurityContext); profile != nil {
 		differ("spec.securityContext.appArmorProfile", string(profile.Type), appArmorType(podProfile(stored.SecurityContext)))
 	}
+	if policy := groupsPolicy(sent.SecurityContext); policy != "unset" {
+		differ("spec.securityContext.supplementalGroupsPolicy", policy, groupsPolicy(stored.SecurityContext))
+	}
+	if volumes := imageVolumes(sent); len(volumes) > 0 {
+		differ("spec.volumes of images", volumes, imageVolumes(stored))
+	}
 	if sent.RestartPolicy != "" {
 		differ("spec.restartPolicy", sent.RestartPolicy, stored.RestartPolicy)
 	}
@@ -88,6 +94,34 @@ func appArmorType(profile *corev1.AppArmorProfile) string {
 	return string(profile.Type)
 }
 
+// groupsPolicy is what a Pod says of the groups of its images. The API may fill it in where nothing was said.
+func groupsPolicy(context *corev1.PodSecurityContext) string {
+	if context == nil {
+		return "unset"
+	}
+	return textOf(context.SupplementalGroupsPolicy)
+}
+
+// imageVolumes are the volumes of a Pod that are images, each with the containers that mount it.
+func imageVolumes(spec corev1.PodSpec) []string {
+	found := []string{}
+	for _, volume := range spec.Volumes {
+		if volume.Image == nil {
+			continue
+		}
+		said := volume.Name + " of " + volume.Image.Reference
+		for _, container := range slices.Concat(spec.InitContainers, spec.Containers) {
+			for _, mount := range container.VolumeMounts {
+				if mount.Name == volume.Name {
+					said += " in " + container.Name
+				}
+			}
+		}
+		found = append(found, said)
+	}
+	return found
+}
+
 func containerUsers(context *corev1.SecurityContext) users {
 	if context == nil {
 		return users{}
@@ -119,6 +153,14 @@ func number(value *int64) string {
 	return fmt.Sprint(*value)
 }
 
+// textOf is what a field of text holds, and unset for none.
+func textOf[T ~string](value *T) string {
+	if value == nil {
+		return "unset"
+	}
+	return string(*value)
+}
+
 func truth(value *bool) string {
 	if value == nil {
 		return ""
@@ -141,13 +183,15 @@ func changedContainers(list string, sent, stored []corev1.Container) []string {
 			{"image", container.Image, now.Image}, {"command", container.Command, now.Command}, {"args", container.Args, now.Args},
 			{"securityContext of users", containerUsers(container.SecurityContext), containerUsers(now.SecurityContext)},
 			{"restartPolicy", restarts(container), restarts(now)},
+			{"lifecycle.stopSignal", stopSignal(container), stopSignal(now)},
+			{"procMount", procMount(container, container), procMount(container, now)},
 		} {
 			if !equality.Semantic.DeepEqual(field.sent, field.stored) {
 				found = append(found, fmt.Sprintf("%s of container %s was sent as %v and is %v", field.name, container.Name, field.sent, field.stored))
 			}
 		}
 		// The API fills in numbers of a probe: what it runs is what counts.
-		if !equality.Semantic.DeepEqual(container.Lifecycle, now.Lifecycle) {
+		if !equality.Semantic.DeepEqual(hooks(container), hooks(now)) {
 			found = append(found, fmt.Sprintf("lifecycle of container %s was changed", container.Name))
 		}
 		if !equality.Semantic.DeepEqual(handler(container.LivenessProbe), handler(now.LivenessProbe)) {
@@ -171,6 +215,29 @@ func restarts(container corev1.Container) string {
 		parts = append(parts, part)
 	}
 	return cmp.Or(strings.Join(parts, ", "), "unset")
+}
+
+// hooks are what a container runs after its start and before its stop.
+func hooks(container corev1.Container) corev1.Lifecycle {
+	if container.Lifecycle == nil {
+		return corev1.Lifecycle{}
+	}
+	return corev1.Lifecycle{PostStart: container.Lifecycle.PostStart, PreStop: container.Lifecycle.PreStop}
+}
+
+func stopSignal(container corev1.Container) string {
+	if container.Lifecycle == nil {
+		return "unset"
+	}
+	return textOf(container.Lifecycle.StopSignal)
+}
+
+// procMount is what a container says of /proc where that was said of it when it was sent: the API may fill it in.
+func procMount(sent, container corev1.Container) string {
+	if sent.SecurityContext == nil || sent.SecurityContext.ProcMount == nil || container.SecurityContext == nil {
+		return "unset"
+	}
+	return textOf(container.SecurityContext.ProcMount)
 }
 
 // handler is what a probe runs, nil for none.

@@ -36,7 +36,9 @@ func TestChanges(t *testing.T) {
 			spec.RestartPolicy, spec.SecurityContext = corev1.RestartPolicyAlways, &corev1.PodSecurityContext{}
 			spec.Containers[0].ImagePullPolicy = corev1.PullIfNotPresent
 			spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
-			spec.Volumes = []corev1.Volume{{Name: "token"}}
+			spec.Volumes = []corev1.Volume{{Name: "token"}, imageVolume("injected")}
+			spec.SecurityContext.SupplementalGroupsPolicy = new(corev1.SupplementalGroupsPolicyMerge)
+			spec.Containers[1].SecurityContext.ProcMount = new(corev1.DefaultProcMount)
 			spec.Containers[0].LivenessProbe.SuccessThreshold = 1
 		}, ""},
 		"the field is off":  {func(spec *corev1.PodSpec) { spec.ShareProcessNamespace = &off }, "sent as true and is false"},
@@ -85,6 +87,59 @@ func TestChanges(t *testing.T) {
 		case test.words != "" && (len(got) != 1 || !strings.Contains(got[0], test.words)):
 			t.Errorf("%s: %q, want one that says %q", name, got, test.words)
 		}
+	}
+}
+
+func imageVolume(name string) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "image"}}}
+}
+
+// TestChangesOfNewerFields: what only newer versions of the API know is missed where it was sent.
+func TestChangesOfNewerFields(t *testing.T) {
+	sent := func() corev1.PodSpec {
+		spec := sentSpec()
+		spec.SecurityContext = &corev1.PodSecurityContext{SupplementalGroupsPolicy: new(corev1.SupplementalGroupsPolicyStrict)}
+		spec.Volumes = []corev1.Volume{imageVolume("content")}
+		spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "content", MountPath: "/content"}}
+		spec.Containers[0].Lifecycle = &corev1.Lifecycle{StopSignal: new(corev1.SIGUSR1)}
+		spec.Containers[1].SecurityContext.ProcMount = new(corev1.UnmaskedProcMount)
+		return spec
+	}
+	for name, test := range map[string]struct {
+		change func(*corev1.PodSpec)
+		want   []string
+	}{
+		"kept": {func(*corev1.PodSpec) {}, nil},
+		"no policy of groups": {
+			func(spec *corev1.PodSpec) { spec.SecurityContext = nil },
+			[]string{"spec.securityContext.supplementalGroupsPolicy was sent as Strict and is unset"},
+		},
+		"no volume": {func(spec *corev1.PodSpec) {
+			spec.Volumes, spec.Containers[0].VolumeMounts = nil, nil
+		}, []string{"spec.volumes of images was sent as [content of image in one] and is []"}},
+		"another image": {
+			func(spec *corev1.PodSpec) {
+				spec.Volumes[0].Image = &corev1.ImageVolumeSource{Reference: "mirror/image"}
+			},
+			[]string{"spec.volumes of images was sent as [content of image in one] and is [content of mirror/image in one]"},
+		},
+		"no stop signal": {
+			func(spec *corev1.PodSpec) { spec.Containers[0].Lifecycle = nil },
+			[]string{"lifecycle.stopSignal of container one was sent as SIGUSR1 and is unset"},
+		},
+		"a hook": {func(spec *corev1.PodSpec) {
+			spec.Containers[0].Lifecycle.PreStop = &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}
+		}, []string{"lifecycle of container one was changed"}},
+		"a masked /proc": {
+			func(spec *corev1.PodSpec) {
+				spec.Containers[1].SecurityContext.ProcMount = new(corev1.DefaultProcMount)
+			},
+			[]string{"procMount of container two was sent as Unmasked and is Default"},
+		},
+	} {
+		stored := sent()
+		test.change(&stored)
+		expectEqual(t, name, changes(sent(), stored), test.want)
 	}
 }
 

@@ -1,6 +1,9 @@
 package suite
 
 import (
+	"slices"
+	"strings"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,6 +21,9 @@ type Fixture struct {
 	Unshared bool
 	// Change changes the Pod once more before it is created, nil for nothing.
 	Change func(*corev1.Pod)
+	// Newer is what the Pod asks for that an API may not know yet: words of how that API changes the Pod, as Session.Changes has them, or
+	// refuses it. A trait of the Pod is decided there: it is unsupported.
+	Newer []string
 	// Stable says that no trait ends or replaces processes of the Pod, so that one snapshot from each container serves all.
 	Stable bool
 	// Settled tells whether a snapshot of a stable Pod shows all that its start processes start, nil when they start nothing.
@@ -32,6 +38,14 @@ func (fixture Fixture) change(made *corev1.Pod) {
 	if fixture.Change != nil {
 		fixture.Change(made)
 	}
+}
+
+// TooNew tells whether an API changed the Pod in what is newer than it alone, or refused it for that.
+func (fixture Fixture) TooNew(answers ...string) bool {
+	other := func(answer string) bool {
+		return !slices.ContainsFunc(fixture.Newer, func(words string) bool { return strings.Contains(answer, words) })
+	}
+	return len(answers) > 0 && !slices.ContainsFunc(answers, other)
 }
 
 // Pods returns the Pods of the fixture as they are sent, those of its controllers as these make them, before they are bound to a

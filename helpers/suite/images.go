@@ -8,7 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ImageNames are the names of the test images that Pods of these traits have, as manifests call them, without tags, sorted.
+// ImageNames are the names of the test images that Pods of these traits have, those of volumes among them, as manifests call them, without
+// tags, sorted.
 func ImageNames(traits []Trait) ([]string, error) {
 	var names []string
 	for _, trait := range traits {
@@ -30,6 +31,12 @@ func ImageNames(traits []Trait) ([]string, error) {
 				for _, container := range slices.Concat(spec.InitContainers, spec.Containers) {
 					name, _, _ := strings.Cut(container.Image, ":")
 					names = append(names, name)
+				}
+				for _, volume := range spec.Volumes {
+					if volume.Image != nil {
+						name, _, _ := strings.Cut(volume.Image.Reference, ":")
+						names = append(names, name)
+					}
 				}
 			}
 		}

@@ -383,6 +383,11 @@ func (namespace *namespace) adaptSpec(spec *corev1.PodSpec, target *target) {
 			containers[i].Image = namespace.image(containers[i].Image)
 		}
 	}
+	for _, volume := range spec.Volumes {
+		if volume.Image != nil {
+			volume.Image.Reference = namespace.image(volume.Image.Reference)
+		}
+	}
 }
 
 // adaptController makes a controller and its Pods those of a fixture on a target.

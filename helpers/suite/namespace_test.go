@@ -216,6 +216,26 @@ func TestTheImageOfAManifest(t *testing.T) {
 			t.Errorf("image of %s is %s, want %s", familiar, got, want)
 		}
 	}
+	spec := newPodSpec("one")
+	spec.Volumes = []corev1.Volume{{Name: "scratch"}, imageVolume("content")}
+	spec.Volumes[1].Image.Reference = "busybox:1.37.0"
+	namespace.adaptSpec(&spec, &target{})
+	expectEqual(t, "image of a volume", []string{spec.Volumes[1].Image.Reference}, []string{"registry/box@sha256:1"})
+}
+
+// TestImageNames has those of containers and of volumes, each once.
+func TestImageNames(t *testing.T) {
+	spec := newPodSpec("one", "two")
+	spec.Volumes = []corev1.Volume{{Name: "scratch"}, imageVolume("content")}
+	spec.Volumes[1].Image.Reference = "nginx:1"
+	fixture := Fixture{Objects: func() ([]runtime.Object, error) {
+		return []runtime.Object{&corev1.Secret{}, &corev1.Pod{Spec: spec}}, nil
+	}}
+	names, err := ImageNames([]Trait{newTrait("group/a", passes, fixture)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	expectEqual(t, "images", names, []string{"busybox", "nginx"})
 }
 
 // TestContainersOf names those of the manifest, of all kinds.

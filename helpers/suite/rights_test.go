@@ -111,10 +111,16 @@ func TestPreflightTriesEachPod(t *testing.T) {
 			if strings.HasPrefix(made.Name, "refused") {
 				return apierrors.NewForbidden(corev1.Resource("pods"), made.Name, errors.New("not here"))
 			}
+			made.Spec.HostUsers = nil
 			return nil
 		}
+		// Of two Pods that the API knows no better than that, a trait is decided.
+		newer, dropped := newFixture("refused-newer"), newFixture("dropped")
+		newer.Newer = []string{"not here"}
+		dropped.Change = func(made *corev1.Pod) { made.Spec.HostUsers = new(bool) }
+		dropped.Newer = []string{"spec.hostUsers was sent as false and is unset"}
 		traits := []Trait{
-			newTrait("group/a", passes, newFixture("good")), newTrait("group/b", passes, newFixture("refused")),
+			newTrait("group/a", passes, newFixture("good"), newer, dropped), newTrait("group/b", passes, newFixture("refused")),
 			newTrait("group/c", func(context.Context, *Session, Judge) error { return nil }, newFixture("refused")),
 		}
 		run, obstacles, err := Preflight(t.Context(), cluster.Options(Options{Traits: traits}))

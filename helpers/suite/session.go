@@ -433,7 +433,9 @@ func (session *Session) Node(ctx context.Context) (*corev1.Node, error) {
 		}
 		return &corev1.Node{
 			ObjectMeta: node.ObjectMeta,
-			Status:     corev1.NodeStatus{RuntimeHandlers: node.Status.RuntimeHandlers, NodeInfo: node.Status.NodeInfo},
+			Status: corev1.NodeStatus{
+				RuntimeHandlers: node.Status.RuntimeHandlers, NodeInfo: node.Status.NodeInfo, Features: node.Status.Features,
+			},
 		}, nil
 	})
 }
