@@ -206,6 +206,7 @@ var filesystemTraits = []suite.Trait{
 			return nil
 		},
 	},
+	attachTrait, watchTrait,
 }
 
 // rootOf is the root directory of a process, as a sibling that sees it reaches it.

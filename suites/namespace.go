@@ -312,6 +312,7 @@ var namespaceTraits = []suite.Trait{
 			return nil
 		},
 	},
+	pidsTrait,
 }
 
 // namespaceTypes are what of namespaces(7) containers are compared by.
