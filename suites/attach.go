@@ -21,10 +21,8 @@ var attachFixture = suite.Fixture{Name: "attach", Objects: manifest("attach.yaml
 // attachOwner is the process of the manifest attach.yaml to attach to.
 var attachOwner = suite.Process{Container: "owner", Arguments: []string{"sleep", "1000280"}}
 
-const (
-	attachUID    = 4340              // of the owner, and of the tracer
-	attachFolder = "/offered/attach" // what the owner offers to who attaches to it, on a volume that it alone mounts
-)
+// attachFolder is what the owner offers to who attaches to it, on a volume that it alone mounts.
+const attachFolder = "/offered/attach"
 
 // attachTrait is what the attach protocols of the JVM and of .NET rest on: the sockets lie in /tmp of the container that is attached to.
 var attachTrait = suite.Trait{
@@ -73,7 +71,7 @@ var attachTrait = suite.Trait{
 			return err
 		}
 		met.stranger, err = session.ExecOnce(ctx, attachFixture, "visitor", "the sibling's process, socket and FIFO, by another uid",
-			fmt.Sprintf("true </proc/%d/cmdline", target.PID), callsProgram+" connect "+socket, writeInto(fifo, "visitor"))
+			visibleTo(target), ownProc, callsProgram+" connect "+socket, writeInto(fifo, "visitor"))
 		if err != nil {
 			return err
 		}
@@ -132,7 +130,7 @@ var watchTrait = suite.Trait{
 			return err
 		}
 		stranger, err := session.Exec(ctx, attachFixture, "visitor", "the sibling's process, a watch of its file, and of one of its own",
-			fmt.Sprintf("true </proc/%d/cmdline", target.PID), watchNothing(root+"/received"), watchNothing(callsProgram))
+			visibleTo(target), ownProc, watchNothing(root+"/received"), watchNothing(callsProgram))
 		if err != nil {
 			return err
 		}
@@ -204,12 +202,12 @@ const unchanged = "not changed\n"
 // attached is what the siblings of a process, and its own container, met when they attached to it.
 type attached struct {
 	permitted []suite.ExecResult // its socket and FIFO through /proc, and both at their own path
-	stranger  []suite.ExecResult // the process itself, then its socket and FIFO through /proc
+	stranger  []suite.ExecResult // visibleTo, ownProc, then its socket and FIFO through /proc
 	owner     []suite.ExecResult // its socket, and what came through its FIFO
 }
 
-// peers are the two lines of who has connected: the pid that it has, and the pid and uid that the socket's owner knows it by.
-var peers = regexp.MustCompile(`^(\d+)\n(\d+ \d+)\n$`)
+// peers are the two lines of who has connected: the pid and uid that it has, and those that the socket's owner knows it by.
+var peers = regexp.MustCompile(`^(\d+ \d+)\n(\d+ \d+)\n$`)
 
 // lacking tells whether a program did not do what it was to do for want of something that nobody promises.
 var lacking = regexp.MustCompile(`Too many open files|No space left on device|Cannot allocate memory|Resource temporarily unavailable`)
@@ -233,32 +231,42 @@ func judgeAttached(judge suite.Judge, met attached) {
 	judge.Claim.Expect(met.permitted[0].ExitCode).To(gomega.BeZero(), "the permitted sibling must reach the socket: %s", quote(met.permitted[0].Output))
 	lines := peers.FindStringSubmatch(met.permitted[0].Output)
 	judge.Claim.Expect(lines).NotTo(gomega.BeNil(), "the socket must say who has connected, it says %s", quote(met.permitted[0].Output))
-	judge.Claim.Expect(lines[2]).To(gomega.Equal(fmt.Sprint(lines[1], " ", attachUID)),
-		"the owner knows the sibling as %s, pid and uid, which has pid %s and uid %d", lines[2], lines[1], attachUID)
+	judge.Claim.Expect(lines[2]).To(gomega.Equal(lines[1]), "the owner knows the sibling as %q, pid and uid, which is %q to itself", lines[2], lines[1])
 	judge.Claim.Expect(met.permitted[1].ExitCode).To(gomega.BeZero(), "the permitted sibling must open the FIFO: %s", quote(met.permitted[1].Output))
 	judge.Claim.Expect(received).To(gomega.ContainElement("tracer"), "what the permitted sibling writes into the FIFO must come out of it")
 	for _, own := range met.permitted[2:] {
 		judge.Claim.Expect(own.Errno()).To(gomega.Equal("ENOENT"), "at its own path the sibling must find nothing: %s", own.Command)
 	}
-	judgeDenied(judge, met.stranger[0], met.stranger[1:]...)
+	judgeDenied(judge, met.stranger)
 	judge.Claim.Expect(received).NotTo(gomega.ContainElement("visitor"), "what another uid writes into the FIFO came out of it")
 }
 
-// judgeDenied holds what a sibling of another uid met, which sees the process.
-func judgeDenied(judge suite.Judge, seen suite.ExecResult, denied ...suite.ExecResult) {
-	judge.Precondition.Expect(seen.ExitCode).To(gomega.BeZero(), "another uid must see the process: %s", quote(seen.Output))
-	judgeEnough(judge, denied...)
-	for _, each := range denied {
+// visibleTo succeeds for who sees a process, whatever its uid.
+func visibleTo(target process.Process) string {
+	return fmt.Sprintf("true </proc/%d/cmdline", target.PID)
+}
+
+// ownProc shows how /proc is mounted.
+const ownProc = "grep -E '^[^ ]+ /proc ' /proc/self/mounts"
+
+// judgeDenied takes what a sibling of another uid met: visibleTo, ownProc, and what must be denied. The tracer shows that the process is there
+// where hidepid hides it.
+func judgeDenied(judge suite.Judge, met []suite.ExecResult) {
+	hidden := access.ParseHidepid(met[1].Output).Level != ""
+	judge.Precondition.Expect(met[0].ExitCode == 0 || hidden).To(gomega.BeTrue(), "another uid must see the process: %s", quote(met[0].Output))
+	judgeEnough(judge, met[2:]...)
+	for _, each := range met[2:] {
 		judge.Claim.Expect(each.ExitCode).NotTo(gomega.BeZero(), "%s by another uid must be denied, it gave %s", each.Command, quote(each.Output))
-		judge.Precondition.Expect(each.Errno()).To(gomega.Equal("EACCES"), "%s by another uid was not denied with EACCES: %s", each.Command, quote(each.Output))
+		denied := each.Errno() == "EACCES" || hidden && (each.Errno() == "ENOENT" || each.Errno() == "EPERM")
+		judge.Precondition.Expect(denied).To(gomega.BeTrue(), "%s by another uid was not denied with EACCES: %s", each.Command, quote(each.Output))
 	}
 }
 
-// judgeWatched takes a watch of the sibling's file and of one of one's own, and what a stranger met: the process and the same two.
+// judgeWatched takes a watch of the sibling's file and of one of one's own, and what a stranger met: visibleTo, ownProc, and the same two.
 func judgeWatched(judge suite.Judge, permitted, stranger []suite.ExecResult) {
 	judgeRun(judge, permitted...)
 	judgeRun(judge, stranger...)
-	for _, own := range []suite.ExecResult{permitted[1], stranger[2]} {
+	for _, own := range []suite.ExecResult{permitted[1], stranger[3]} {
 		judge.Precondition.Expect(own.Output).To(gomega.Equal(unchanged), "no file can be watched: %s", own.Command)
 	}
 	judgeEnough(judge, permitted[0])
@@ -267,5 +275,5 @@ func judgeWatched(judge suite.Judge, permitted, stranger []suite.ExecResult) {
 		judge.Stop(suite.Undecided(reports.OutOfTime, "the owner did not change the file in time"))
 	}
 	judge.Claim.Expect(permitted[0].Output).To(gomega.Equal("told\n"), "the permitted sibling was not told of a change that it sees: %s", quote(permitted[0].Output))
-	judgeDenied(judge, stranger[0], stranger[1])
+	judgeDenied(judge, stranger[:3])
 }

@@ -33,19 +33,20 @@ func TestAttachedSiblingsAreJudged(t *testing.T) {
 		"nobody listens":                 {permitted(0, 1, "connect: Connection refused\n"), reports.Nonconformant, ""},
 		"no socket is there":             {permitted(0, 1, "connect: No such file or directory\n"), reports.Nonconformant, ""},
 		"too many files are open":        {permitted(0, 1, "socket: Too many open files\n"), reports.Inconclusive, reports.Precondition},
-		"an answer of something else":    {permitted(0, 0, "125\n"), reports.Nonconformant, ""},
-		"known by another pid":           {permitted(0, 0, "125\n0 4340\n"), reports.Nonconformant, ""},
-		"known by another uid":           {permitted(0, 0, "125\n125 65534\n"), reports.Nonconformant, ""},
+		"an answer of something else":    {permitted(0, 0, "125 4340\n"), reports.Nonconformant, ""},
+		"known by another pid":           {permitted(0, 0, "125 4340\n0 4340\n"), reports.Nonconformant, ""},
+		"known by another uid":           {permitted(0, 0, "125 4340\n125 65534\n"), reports.Nonconformant, ""},
 		"the FIFO cannot be opened":      {permitted(1, 1, "sh: can't create fifo: no such file\n"), reports.Nonconformant, ""},
 		"nothing comes out of the FIFO":  {own(1, 0, "watched\nowner\n"), reports.Nonconformant, ""},
 		"the same socket at its path":    {permitted(2, 0, "/offered/attach/socket\n"), reports.Nonconformant, ""},
 		"the same FIFO at its path":      {permitted(3, 0, "/offered/attach/fifo\n"), reports.Nonconformant, ""},
-		"another uid connects":           {stranger(1, 0, "126\n126 4341\n"), reports.Nonconformant, ""},
-		"another uid writes":             {stranger(2, 0, ""), reports.Nonconformant, ""},
+		"another uid connects":           {stranger(2, 0, "126 4341\n126 4341\n"), reports.Nonconformant, ""},
+		"another uid writes":             {stranger(3, 0, ""), reports.Nonconformant, ""},
 		"what it writes comes out":       {own(1, 0, "tracer\nvisitor\nowner\n"), reports.Nonconformant, ""},
-		"another uid finds nothing":      {stranger(1, 1, "connect: No such file or directory\n"), reports.Inconclusive, reports.Precondition},
+		"another uid finds nothing":      {stranger(2, 1, "connect: No such file or directory\n"), reports.Inconclusive, reports.Precondition},
 		"another uid sees no process":    {stranger(0, 1, "sh: can't open /proc/8/cmdline: no such file\n"), reports.Inconclusive, reports.Precondition},
-		"its program is not executed":    {stranger(1, 126, "sh: /programs/system-calls: Permission denied\n"), reports.Inconclusive, reports.Precondition},
+		"hidepid":                        {hiddenVisitor(t, " connect ", 2, 3), reports.Conformant, ""},
+		"its program is not executed":    {stranger(2, 126, "sh: /programs/system-calls: Permission denied\n"), reports.Inconclusive, reports.Precondition},
 		"the owner is not served either": {own(0, 1, "connect: Connection refused\n"), reports.Inconclusive, reports.Precondition},
 		"the owner's line is late":       {own(1, 0, "tracer\n"), reports.Inconclusive, reports.Precondition},
 		"nothing is offered": {
@@ -71,6 +72,17 @@ func restartedMeanwhile(t *testing.T, where string) func(*reports.Look) {
 	})
 }
 
+// hiddenVisitor shows /proc mounted so as to hide the process from another uid.
+func hiddenVisitor(t *testing.T, words string, commands ...int) func(*reports.Look) {
+	return func(look *reports.Look) {
+		metAttaching(t, "visitor", words, 0, 1, "sh: can't open /proc/8/cmdline: no such file\n")(look)
+		metAttaching(t, "visitor", words, 1, 0, "proc /proc proc rw,nosuid,hidepid=invisible 0 0\n")(look)
+		for _, command := range commands {
+			metAttaching(t, "visitor", words, command, 1, "sh: can't create /proc/8/root/offered/attach/fifo: nonexistent directory\n")(look)
+		}
+	}
+}
+
 func TestWatchingSiblingsAreJudged(t *testing.T) {
 	permitted := func(command, exitCode int, output string) func(*reports.Look) {
 		return metAttaching(t, "tracer", " watch ", command, exitCode, output)
@@ -85,10 +97,11 @@ func TestWatchingSiblingsAreJudged(t *testing.T) {
 		"no such file":                     {permitted(0, 1, "inotify_add_watch: No such file or directory\n"), reports.Nonconformant, ""},
 		"no watches are left":              {permitted(0, 1, "inotify_add_watch: No space left on device\n"), reports.Inconclusive, reports.Precondition},
 		"a kernel that watches nothing":    {permitted(1, 1, "inotify_init1: Function not implemented\n"), reports.Inconclusive, reports.Precondition},
-		"another uid cannot watch its own": {stranger(2, 1, "inotify_init1: Too many open files\n"), reports.Inconclusive, reports.Precondition},
-		"another uid watches":              {stranger(1, 0, "not changed\n"), reports.Nonconformant, ""},
-		"another uid has no watches left":  {stranger(1, 1, "inotify_add_watch: No space left on device\n"), reports.Inconclusive, reports.Precondition},
+		"another uid cannot watch its own": {stranger(3, 1, "inotify_init1: Too many open files\n"), reports.Inconclusive, reports.Precondition},
+		"another uid watches":              {stranger(2, 0, "not changed\n"), reports.Nonconformant, ""},
+		"another uid has no watches left":  {stranger(2, 1, "inotify_add_watch: No space left on device\n"), reports.Inconclusive, reports.Precondition},
 		"another uid sees no process":      {stranger(0, 1, "sh: can't open /proc/8/cmdline: no such file\n"), reports.Inconclusive, reports.Precondition},
+		"hidepid":                          {hiddenVisitor(t, " watch ", 2), reports.Conformant, ""},
 		"a suite without the program": {
 			unanswered("write /programs/system-calls of attach/", reports.Precondition), reports.Inconclusive, reports.Precondition,
 		},

@@ -17,6 +17,9 @@ import (
 // broadcastFixture has a container that sends TERM to all that it may signal, and two that note what they get.
 var broadcastFixture = suite.Fixture{Name: "broadcast", Objects: manifest("broadcast.yaml")}
 
+// strangerUID is that of the container stranger.
+const strangerUID = 4331
+
 var broadcastTrait = suite.Trait{
 	ID: "signals/broadcast-spares-pause",
 	Statement: "A signal to all, kill(-1), MUST reach the processes of siblings that the sender may signal, and MUST NOT reach process 1, whatever " +
@@ -49,6 +52,8 @@ var broadcastTrait = suite.Trait{
 		if err != nil {
 			return err
 		}
+		self, _ := before.PID(before.Self)
+		judge.Precondition.Expect(self.UID).To(gomega.Equal(strangerUID), "the stranger must have a uid of its own")
 		// In the node's namespace it would reach the node's processes.
 		if err := signallable(before); err != nil {
 			return err

@@ -38,6 +38,9 @@ func TestBroadcastIsJudged(t *testing.T) {
 		"an equal that was restarted": {answerTo(t, "status broadcast/", func(seen *corev1.Pod) {
 			statusOf(seen, "equal", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
 		}), reports.Inconclusive, reports.Precondition},
+		"all have one uid": {answerTo(t, "processes seen from broadcast/stranger", func(answer *snapshotAnswer) {
+			answer.Output = strings.ReplaceAll(answer.Output, "Uid:\t4331\t4331\t4331\t4331", "Uid:\t4330\t4330\t4330\t4330")
+		}), reports.Inconclusive, reports.Precondition},
 		"pause is another one afterwards": {restartedMeanwhile(t, "broadcast/stranger"), reports.Nonconformant, ""},
 	})
 }

@@ -98,8 +98,8 @@ func TestProgramOnFiles(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
-		pid := strconv.Itoa(client.Process.Pid)
-		if want := pid + "\n" + pid + " " + strconv.Itoa(os.Getuid()) + "\n"; string(answer) != want {
+		party := strconv.Itoa(client.Process.Pid) + " " + strconv.Itoa(os.Getuid()) + "\n"
+		if want := party + party; string(answer) != want {
 			t.Errorf("the socket says %q, want %q: %v", answer, want, err)
 		}
 		break

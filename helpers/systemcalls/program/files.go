@@ -42,13 +42,13 @@ func serve(folder string) error {
 			return os.NewSyscallError("accept", err)
 		}
 		if peer, err := unix.GetsockoptUcred(connection, unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			_, _ = unix.Write(connection, []byte(strconv.Itoa(int(peer.Pid))+" "+strconv.Itoa(int(peer.Uid))+"\n"))
+			_, _ = unix.Write(connection, []byte(party(int(peer.Pid), int(peer.Uid))))
 		}
 		_ = unix.Close(connection)
 	}
 }
 
-// connect prints its own pid, and what a Unix socket says to who connects.
+// connect prints its own pid and uid, and what a Unix socket says to who connects.
 func connect(path string) error {
 	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -57,10 +57,13 @@ func connect(path string) error {
 	if err := unix.Connect(socket, &unix.SockaddrUnix{Name: path}); err != nil {
 		return os.NewSyscallError("connect", err)
 	}
-	_, _ = os.Stdout.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	_, _ = os.Stdout.WriteString(party(os.Getpid(), os.Geteuid()))
 	pour(socket, unix.Stdout)
 	return nil
 }
+
+// party is a line that tells who somebody is.
+func party(pid, uid int) string { return strconv.Itoa(pid) + " " + strconv.Itoa(uid) + "\n" }
 
 // pour writes what can be read to another descriptor, until there is no more.
 func pour(from, to int) {
