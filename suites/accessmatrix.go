@@ -97,7 +97,7 @@ func cellsRefusedToExecAlone(ctx context.Context, session *suite.Session, cells 
 
 // sameProcesses shows that targets are still the same processes: what is no more refuses nothing.
 func sameProcesses(ctx context.Context, session *suite.Session, fixture suite.Fixture, targets []access.Party) error {
-	after, err := session.Processes(ctx, fixture, "tracer", "processes afterwards")
+	after, err := session.ProcessesNow(ctx, fixture, "tracer", "processes afterwards")
 	if err != nil {
 		return err
 	}

@@ -207,6 +207,7 @@ var filesystemTraits = []suite.Trait{
 		},
 	},
 	imageVolumesTrait,
+	attachTrait, watchTrait,
 }
 
 // rootOf is the root directory of a process, as a sibling that sees it reaches it.

@@ -313,6 +313,7 @@ var namespaceTraits = []suite.Trait{
 		},
 	},
 	unmaskedProcTrait,
+	pidsTrait,
 }
 
 // namespaceTypes are what of namespaces(7) containers are compared by.

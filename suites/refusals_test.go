@@ -57,6 +57,8 @@ func TestRefusedLooksAskForLabels(t *testing.T) {
 		"filesystem/write-through-proc-root":   "echo written by a sibling",
 		"filesystem/modes-still-hold":          "/root/files/readable\ncat",
 		"credentials/same-uid-allows":          "/environ\ncat",
+		attachTrait.ID:                         "echo tracer 1<>",
+		watchTrait.ID:                          "/attach/fifo 10",
 	} {
 		for _, test := range []struct {
 			label, start string

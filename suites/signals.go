@@ -256,6 +256,7 @@ var signalTraits = []suite.Trait{
 			return nil
 		},
 	},
+	broadcastTrait,
 }
 
 // signalClaims are the cells of the access matrix that kill(2) promises between different uids.

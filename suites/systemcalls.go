@@ -18,7 +18,7 @@ import (
 // callsFixture has callers that differ in uid and capabilities, which all may execute what one of them is given.
 var callsFixture = suite.Fixture{Name: "system-calls", Objects: manifest("system-calls.yaml")}
 
-// callsProgram is where the callers find the program that makes the calls.
+// callsProgram is where containers find the program that does what no shell can do.
 const callsProgram = "/programs/system-calls"
 
 // Names of targets of system calls, beside those of the access matrix.
@@ -72,13 +72,9 @@ var systemCallsTrait = suite.Trait{
 		if err != nil {
 			return err
 		}
-		written, err := session.WriteProgram(ctx, callsFixture, "tracer", callsProgram, func(ctx context.Context) ([]byte, error) {
-			return systemcalls.Program(ctx, session.Target().Architecture)
-		})
-		if err != nil {
+		if err := carryProgram(ctx, session, callsFixture, "tracer"); err != nil {
 			return err
 		}
-		judge.Precondition.Expect(written.ExitCode).To(gomega.Equal(0), "the program that makes the calls cannot be brought in: %s", quote(written.Output))
 		matrix, err := callMatrix(ctx, session, seen)
 		if err != nil {
 			return err

@@ -34,6 +34,12 @@ var tasks = []reports.Task{
 	{Name: "trace", Question: "Can a container attach a debugger to a process of another one?", Ways: []reports.Way{
 		callWay(needsUser, access.CallerStranger, "ptrace"), callWay(needsPtrace, access.CallerTracer, "ptrace"),
 	}},
+	{Name: "attach", Question: "Can a container reach the socket by which a JVM or .NET process of another one is attached to?", Ways: []reports.Way{
+		{Needs: needsUser, Trait: attachTrait.ID, Pod: "attach"},
+	}},
+	{Name: "watch", Question: "Is a container told of changes to the files of another one?", Ways: []reports.Way{
+		{Needs: needsUser, Trait: watchTrait.ID, Pod: "attach"},
+	}},
 	{Name: "profile", Question: "Can a container count what the processors do for a process of another one?", Ways: []reports.Way{
 		callWay(needsUser, access.CallerStranger, "perf_event_open"), callWay(needsPerfmon, access.CallerPerfmon, "perf_event_open"),
 	}},

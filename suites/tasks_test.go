@@ -65,6 +65,8 @@ read with the uid and gid of the process, and its capabilities: yes
 read with root, and CAP_SYS_PTRACE added: yes
 trace with the uid and gid of the process, and its capabilities: yes
 trace with root, and CAP_SYS_PTRACE added: yes
+attach with the uid and gid of the process, and its capabilities: yes
+watch with the uid and gid of the process, and its capabilities: yes
 profile with the uid and gid of the process, and its capabilities: yes
 profile with root, and CAP_PERFMON added: yes
 debug with --profile=sysadmin, where the Pod names a user: no

@@ -240,7 +240,8 @@ var errnoStrings = []struct{ words, name string }{
 	{"Permission denied", "EACCES"},
 	{"Operation not permitted", "EPERM"},
 	{"No such file or directory", "ENOENT"},
-	{"no such file", "ENOENT"}, // a failed redirection in busybox's shell
+	{"no such file", "ENOENT"},          // a failed redirection in busybox's shell
+	{"nonexistent directory", "ENOENT"}, // the same to a file that would be created
 	{"Read-only file system", "EROFS"},
 	{"No such process", "ESRCH"},
 	{"Invalid argument", "EINVAL"},

@@ -1,5 +1,5 @@
-// Package systemcalls carries a small program into containers that tries system calls on other processes of the Pod, and reads what it
-// prints. A shell cannot make these calls.
+// Package systemcalls carries a small program into containers that does to other processes of the Pod what a shell cannot do: it tries system
+// calls on them, connects to their sockets and watches their files. The package reads what it prints of the calls.
 package systemcalls
 
 import (

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -51,7 +52,7 @@ func TestProgramOnItself(t *testing.T) {
 	if err != nil || !strings.Contains(string(status), "State:\tS") || !strings.Contains(string(status), "TracerPid:\t0") {
 		t.Errorf("afterwards the process is\n%s, %v", status, err)
 	}
-	for _, arguments := range [][]string{nil, {"0"}, {"x"}} {
+	for _, arguments := range [][]string{nil, {"0"}, {"x"}, {"serve"}, {"connect"}, {"watch", "a", "b"}} {
 		if err := exec.CommandContext(t.Context(), file, arguments...).Run(); err == nil || err.(*exec.ExitError).ExitCode() != 2 {
 			t.Errorf("%q: %v", arguments, err)
 		}
@@ -78,6 +79,78 @@ func TestProcessWithATracer(t *testing.T) {
 	answers, err := Parse(string(output))
 	if err != nil || answers[0].Call != "ptrace" || answers[0].Errno != int(unix.EBUSY) {
 		t.Errorf("%+v, %v", answers[0], err)
+	}
+}
+
+// TestProgramOnFiles attaches to the program, and notices what it writes.
+func TestProgramOnFiles(t *testing.T) {
+	file, folder := programFile(t), filepath.Join(t.TempDir(), "served")
+	server := exec.CommandContext(t.Context(), file, "serve", folder)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Wait() }()
+	defer func() { _ = server.Process.Kill() }()
+	for {
+		client := exec.CommandContext(t.Context(), file, "connect", folder+"/socket")
+		answer, err := client.Output()
+		if err != nil && t.Context().Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		party := strconv.Itoa(client.Process.Pid) + " " + strconv.Itoa(os.Getuid()) + "\n"
+		if want := party + party; string(answer) != want {
+			t.Errorf("the socket says %q, want %q: %v", answer, want, err)
+		}
+		break
+	}
+	silent, missing := filepath.Join(folder, "silent"), filepath.Join(folder, "missing")
+	if err := os.WriteFile(silent, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"watch", folder + "/received", folder + "/fifo", "10"}, "told\n"},
+		{[]string{"watch", silent, folder + "/fifo", "0"}, "not changed\n"},
+		{[]string{"watch", missing, folder + "/fifo", "0"}, "inotify_add_watch: No such file or directory\n"},
+		{[]string{"watch", silent, folder + "/fifo", "soon"}, "strconv.Atoi: parsing \"soon\": invalid syntax\n"},
+		{[]string{"connect", missing}, "connect: No such file or directory\n"},
+		{[]string{"connect", silent}, "connect: Connection refused\n"},
+		{[]string{"serve", missing + "/below"}, "mkdir " + missing + "/below: No such file or directory\n"},
+	} {
+		if output, _ := exec.CommandContext(t.Context(), file, test.arguments...).CombinedOutput(); !strings.HasPrefix(string(output), test.want) {
+			t.Errorf("%q prints %q, want %q", test.arguments, output, test.want)
+		}
+	}
+}
+
+// TestProgramIsNotTold: a file takes the watched one's place, so that there is more at its path and nobody was told.
+func TestProgramIsNotTold(t *testing.T) {
+	folder := t.TempDir()
+	fifo, watched, other := folder+"/fifo", folder+"/watched", folder+"/other"
+	for name, content := range map[string]string{watched: "", other: "more"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Close() }()
+	go func() {
+		if _, err := reader.Read(make([]byte, 8)); err == nil {
+			_ = os.Rename(other, watched)
+		}
+	}()
+	output, err := exec.CommandContext(t.Context(), programFile(t), "watch", watched, fifo, "1").CombinedOutput()
+	if err != nil || string(output) != "not told\n" {
+		t.Errorf("it prints %q, %v", output, err)
 	}
 }
 

@@ -1,5 +1,12 @@
-// Program tries system calls on processes of the Pod, as the container that it is executed in may make them, and prints a line of JSON for
-// each: the call, the process, and the errno, which is 0 where the call succeeded. It changes nothing: what it sets is what was set before.
+// Program does what no shell can do, as the container that it is executed in may do it. It is called with
+//
+//	PID...                   to try system calls on processes, and print a line of JSON for each: the call, the process, and the errno, which is 0
+//	                         where the call succeeded; it changes nothing: what it sets is what was set before
+//	serve FOLDER             to be a process that others attach to
+//	connect SOCKET           to attach to it
+//	watch FILE FIFO SECONDS  to notice that a file changes when something is written into a FIFO
+//
+// What refuses the last three is printed in the words of strerror(3), as programs do that shells start.
 //
 // It is carried into containers of any image, and therefore static, small, and for Linux alone.
 package main
@@ -10,6 +17,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -44,11 +52,44 @@ func main() {
 	// Of a tracer and of namespaces it is the thread that counts.
 	runtime.LockOSThread()
 	if len(os.Args) < 2 {
-		_, _ = os.Stderr.WriteString("usage: program PID...\n")
+		_, _ = os.Stderr.WriteString("usage: program PID... | serve FOLDER | connect SOCKET | watch FILE FIFO SECONDS\n")
 		os.Exit(2)
 	}
+	switch arguments := os.Args[2:]; {
+	case os.Args[1] == "serve" && len(arguments) == 1:
+		end(serve(arguments[0]))
+	case os.Args[1] == "connect" && len(arguments) == 1:
+		end(connect(arguments[0]))
+	case os.Args[1] == "watch" && len(arguments) == 3:
+		seconds, err := strconv.Atoi(arguments[2])
+		if err == nil {
+			err = watch(arguments[0], arguments[1], time.Duration(seconds)*time.Second)
+		}
+		end(err)
+	default:
+		callAll(os.Args[1:])
+	}
+}
+
+// end ends the program, with the words of what went wrong.
+func end(err error) {
+	if err == nil {
+		os.Exit(0)
+	}
+	words := err.Error()
+	var number unix.Errno
+	if errors.As(err, &number) { // Go begins the words of strerror(3) with a small letter
+		small := number.Error()
+		words = strings.Replace(words, small, strings.ToUpper(small[:1])+small[1:], 1)
+	}
+	_, _ = os.Stderr.WriteString(words + "\n")
+	os.Exit(1)
+}
+
+// callAll tries all calls on each process.
+func callAll(pids []string) {
 	var lines strings.Builder
-	for _, argument := range os.Args[1:] {
+	for _, argument := range pids {
 		pid, err := strconv.Atoi(argument)
 		if err != nil || pid < 1 {
 			_, _ = os.Stderr.WriteString(strconv.Quote(argument) + " is no pid\n")
