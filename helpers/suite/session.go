@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -404,6 +405,22 @@ func (session *Session) Attach(ctx context.Context, fixture Fixture, containers 
 		return true, created.AddEphemeral(ctx, adapted...)
 	})
 	return err
+}
+
+// Resize changes a limit of a container in the fixture's Pod as it runs, and returns what the API said to it.
+func (session *Session) Resize(ctx context.Context, fixture Fixture, container string, name corev1.ResourceName, limit string) (Attempt, error) {
+	title := fmt.Sprintf("resize of %s to %s %s", session.where(fixture, container), name, limit)
+	return session.try(title, "kubectl patch pod --subresource resize", func() (answer, failed error) {
+		created, err := session.pod(ctx, fixture)
+		if err != nil {
+			return nil, err
+		}
+		quantity, err := resource.ParseQuantity(limit)
+		if err != nil {
+			return nil, err
+		}
+		return created.Resize(ctx, container, name, quantity), nil
+	})
 }
 
 // nodeIsLost is the look that a trait begins with on a node that is lost, and no other trait.

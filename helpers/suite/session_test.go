@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilexec "k8s.io/client-go/util/exec"
 
@@ -301,6 +303,46 @@ func TestLogsNodeAndEphemeralContainers(t *testing.T) {
 	})
 }
 
+// TestResizeKeepsWhatTheAPISays, be it that there is no such thing.
+func TestResizeKeepsWhatTheAPISays(t *testing.T) {
+	for words, answer := range map[string]error{
+		"accepted": nil, "could not find the requested resource": apierrors.NewGenericServerResponse(404, "put", podResource.GroupResource(), "pair", "", 0, true),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cluster := newCluster(t, newNode("a"))
+			pair := newFixture("pair", "one")
+			result := cluster.Check(t, newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+				if err := session.Running(ctx, pair, "one"); err != nil {
+					return err
+				}
+				if answer != nil {
+					cluster.Reject("update", "pods", answer)
+				}
+				attempt, err := session.Resize(ctx, pair, "one", corev1.ResourceCPU, "600m")
+				if err != nil || (attempt.Refusal == nil) != (answer == nil) {
+					t.Errorf("%v: %+v", err, attempt)
+				}
+				if answer != nil {
+					return nil
+				}
+				status, err := session.Status(ctx, pair)
+				if err != nil || status.Spec.Containers[0].Resources.Limits.Cpu().String() != "600m" {
+					t.Errorf("%v: containers are %+v", err, status.Spec.Containers)
+				}
+				_, err = session.Resize(ctx, pair, "one", corev1.ResourceCPU, "much")
+				return err
+			}, pair))["group/a"]
+			verdict, reason := reports.Conformant, ""
+			if answer == nil {
+				verdict, reason = reports.Inconclusive, "quantities must match"
+			}
+			if result.Verdict != verdict || !strings.Contains(result.Reason, reason) || !strings.Contains(result.Evidence[0].Output, words) {
+				t.Errorf("%s: %+v", words, result)
+			}
+		})
+	}
+}
+
 // TestWithoutAPodNothingCanBeAsked: each call says that the Pod was refused.
 func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 	ask := map[string]func(context.Context, *Session, Fixture) error{
@@ -342,6 +384,10 @@ func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 		},
 		"Delete": func(ctx context.Context, session *Session, pair Fixture) error { return session.Delete(ctx, pair) },
 		"Attach": func(ctx context.Context, session *Session, pair Fixture) error { return session.Attach(ctx, pair) },
+		"Resize": func(ctx context.Context, session *Session, pair Fixture) error {
+			_, err := session.Resize(ctx, pair, "one", corev1.ResourceCPU, "1")
+			return err
+		},
 		"TryUpdate": func(ctx context.Context, session *Session, pair Fixture) error {
 			_, err := session.TryUpdate(ctx, "it", pair, func(*corev1.Pod) {})
 			return err
