@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -71,17 +70,9 @@ var restartAllTrait = suite.Trait{
 	Check: checkRestartAll,
 }
 
-// rulesKept returns why rules for restarts cannot be tried: the API does not keep them.
+// rulesKept returns why rules for restarts cannot be tried.
 func rulesKept(ctx context.Context, session *suite.Session, fixture suite.Fixture) error {
-	changed, err := session.Changes(ctx, fixture)
-	if err != nil {
-		return err
-	}
-	dropped := func(change string) bool { return strings.HasPrefix(change, "restartPolicy") }
-	if len(changed) > 0 && !slices.ContainsFunc(changed, func(change string) bool { return !dropped(change) }) {
-		return &suite.Unsupported{Reason: "the API drops restart rules of containers: " + strings.Join(changed, "; ")}
-	}
-	return nil
+	return fieldsKept(ctx, session, fixture, "restart rules of containers", "restartPolicy of container")
 }
 
 // killStarts kills start processes from the container of another one, and returns what was there before.
