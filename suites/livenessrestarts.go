@@ -9,7 +9,7 @@ import (
 
 var unhealthyFixture = suite.Fixture{Name: "unhealthy-container", Objects: manifest("multi-process.yaml")}
 
-// stopsInARow is how often the container is stopped. Before the second restart a kubelet waits for up to 10 seconds, and longer before each
+// stopsInARow is how often the container is stopped. Before the third restart the kubelet would wait for 10 seconds, and longer before each
 // further one.
 const stopsInARow = 2
 

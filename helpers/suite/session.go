@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -313,6 +314,23 @@ func (session *Session) Status(ctx context.Context, fixture Fixture) (*corev1.Po
 		}
 		status, err := created.Status(ctx)
 		return withoutManagedFields(status), err
+	})
+}
+
+// Job returns the fixture's Job as the API has it now.
+func (session *Session) Job(ctx context.Context, fixture Fixture) (*batchv1.Job, error) {
+	return ask(session, "job "+session.where(fixture, ""), func() (*batchv1.Job, error) {
+		if _, err := session.pod(ctx, fixture); err != nil {
+			return nil, err
+		}
+		job, err := pod.Retry(ctx, func(ctx context.Context) (*batchv1.Job, error) {
+			return session.run.client.BatchV1().Jobs(session.run.namespace.name).Get(ctx, fixture.Name+session.target.suffix, metav1.GetOptions{})
+		})
+		if err != nil {
+			return nil, fmt.Errorf("job %s: %w", fixture.Name, err)
+		}
+		job.ManagedFields = nil
+		return job, nil
 	})
 }
 

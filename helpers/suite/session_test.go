@@ -9,9 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilexec "k8s.io/client-go/util/exec"
 
 	"sharedpid.example/helpers/pod"
@@ -343,6 +345,34 @@ func TestResizeKeepsWhatTheAPISays(t *testing.T) {
 	}
 }
 
+// TestJob is asked for by the name of its fixture.
+func TestJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		job := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) {
+			return []runtime.Object{&batchv1.Job{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: newPodSpec("one")}}}}, nil
+		}}
+		pair := newFixture("other", "one")
+		results := cluster.Check(t,
+			newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+				if err := session.Running(ctx, job, "one"); err != nil {
+					return err
+				}
+				found, err := session.Job(ctx, job)
+				if err != nil || found.Name != "pair" || found.Labels[RunLabel] == "" || found.Spec.Selector != nil {
+					t.Errorf("%v: it is %+v", err, found)
+				}
+				return nil
+			}, job),
+			newTrait("group/b", func(ctx context.Context, session *Session, _ Judge) error {
+				_, err := session.Job(ctx, pair)
+				return err
+			}, pair))
+		expectVerdict(t, results["group/a"], reports.Conformant, "", "")
+		expectVerdict(t, results["group/b"], reports.Inconclusive, reports.Lost, "not found")
+	})
+}
+
 // TestWithoutAPodNothingCanBeAsked: each call says that the Pod was refused.
 func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 	ask := map[string]func(context.Context, *Session, Fixture) error{
@@ -372,6 +402,10 @@ func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 		},
 		"settled": func(ctx context.Context, session *Session, pair Fixture) error {
 			_, err := session.Processes(ctx, stable(pair), "one", "it")
+			return err
+		},
+		"Job": func(ctx context.Context, session *Session, pair Fixture) error {
+			_, err := session.Job(ctx, pair)
 			return err
 		},
 		"Wait": func(ctx context.Context, session *Session, pair Fixture) error {
