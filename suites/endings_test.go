@@ -2,6 +2,7 @@ package suites
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,4 +167,24 @@ func TestEndingsAreJudged(t *testing.T) {
 			seen.DeletionTimestamp = nil
 		}), reports.Inconclusive, reports.OutOfTime},
 	})
+}
+
+// TestEndingContainersAreThoseOfTheManifests holds the names in the notes to the manifests, which write them.
+func TestEndingContainersAreThoseOfTheManifests(t *testing.T) {
+	for fixture, want := range map[*suite.Fixture][]string{&sidecarsFixture: sidecarsEnd, &preStopFixture: {awaited, waiting}} {
+		pods, err := fixture.Pods()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, container := range slices.Concat(pods[0].Spec.InitContainers, pods[0].Spec.Containers) {
+			if name := container.Env[0]; name.Name != "NAME" || name.Value != container.Name {
+				t.Errorf("container %s notes as %s", container.Name, name.Value)
+			}
+			names = append(names, container.Name)
+		}
+		if slices.Sort(names); !slices.Equal(names, slices.Sorted(slices.Values(want))) {
+			t.Errorf("%s has the containers %q, and notes of %q are judged", fixture.Name, names, want)
+		}
+	}
 }

@@ -854,6 +854,9 @@ func killedObserver(last *corev1.Pod, at time.Time, hadTerm bool) error {
 	if deadline == nil || grace == nil {
 		return suite.Undecided(reports.Killed, "the observer was killed before its Pod was deleted")
 	}
+	if *grace == 0 { // the kubelet deletes a Pod once more when its containers have ended
+		return suite.Undecided(reports.Killed, "the observer was killed, and when the grace period was over is not known any more")
+	}
 	period := time.Duration(*grace) * time.Second
 	switch left := deadline.Sub(at); {
 	case left > period/2:
