@@ -54,19 +54,14 @@ var resizeTrait = suite.Trait{
 			return err
 		}
 		inPlace := returned{before: before}
-		if inPlace.last, err = resize(ctx, session, corev1.ResourceCPU, "600m", func(*corev1.Pod) bool { return true }); err != nil {
-			return err
-		}
-		if inPlace.after, err = session.Processes(ctx, resizeFixture, "neighbour", "processes after the resize of CPU"); err != nil {
+		if err := resize(ctx, session, &inPlace, corev1.ResourceCPU, "600m", func(status *corev1.Pod) bool {
+			return pod.Container(status, resizedContainer).State.Running != nil
+		}); err != nil {
 			return err
 		}
 		judgeResizedInPlace(judge, inPlace)
 		seen := returned{before: inPlace.after}
-		again := restartedSince(inPlace.last, resizedContainer)
-		if seen.last, err = resize(ctx, session, corev1.ResourceMemory, "48Mi", again); err != nil {
-			return err
-		}
-		if err := lookAfterReturn(ctx, session, resizeFixture, &seen, true, resizedContainer, "neighbour", resizedProcesses...); err != nil {
+		if err := resize(ctx, session, &seen, corev1.ResourceMemory, "48Mi", restartedSince(inPlace.last, resizedContainer)); err != nil {
 			return err
 		}
 		judgeReturn(judge, resizedContainer, seen, resizedProcesses[0], besideProcesses...)
@@ -75,34 +70,36 @@ var resizeTrait = suite.Trait{
 	},
 }
 
-// resize changes a limit of the container and waits until the kubelet says that it holds, and the Pod is as wanted.
+// resize changes a limit of the container, waits until the kubelet says that it holds and the Pod is as wanted, and looks from the neighbour.
 func resize(
-	ctx context.Context, session *suite.Session, name corev1.ResourceName, limit string, wanted func(*corev1.Pod) bool,
-) (*corev1.Pod, error) {
+	ctx context.Context, session *suite.Session, seen *returned, name corev1.ResourceName, limit string, wanted func(*corev1.Pod) bool,
+) error {
 	tried, err := session.Resize(ctx, resizeFixture, resizedContainer, name, limit)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if refusal := tried.Refusal; refusal != nil && apierrors.IsNotFound(refusal) && strings.Contains(refusal.Error(), "requested resource") {
-		return nil, &suite.Unsupported{Reason: "the API has no resize of Pods: " + refusal.Error()}
+		return &suite.Unsupported{Reason: "the API has no resize of Pods: " + refusal.Error()}
 	}
 	if tried.Refusal != nil {
-		return nil, suite.Undecided(reports.Refused, "%v", tried.Err())
+		return suite.Undecided(reports.Refused, "%v", tried.Err())
 	}
 	last, reached, err := settled(ctx, session, resizeFixture, func(status *corev1.Pod) bool {
 		return infeasible(status) || limitHolds(status, name, limit) && wanted(status)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if infeasible(last) {
-		return nil, &suite.Unsupported{Reason: "the kubelet says that it cannot resize the container: " + resizeConditions(last)}
+		return &suite.Unsupported{Reason: "the kubelet says that it cannot resize the container: " + resizeConditions(last)}
 	}
 	if !reached {
-		return nil, suite.Undecided(reports.OutOfTime, "the limit of %s is not %s, or the container was not restarted for it, within %s: %s",
+		return suite.Undecided(reports.OutOfTime, "the limit of %s is not %s, or the container was not restarted for it, within %s: %s",
 			name, limit, session.Limits().Settling, resizeConditions(last))
 	}
-	return last, nil
+	seen.last = last
+	return lookAfterReturn(
+		ctx, session, resizeFixture, seen, restartedAll(last, resizedContainer), resizedContainer, "neighbour", resizedProcesses...)
 }
 
 // limitHolds tells whether the kubelet says that the container has a limit, and not only that it is to have it.
