@@ -353,7 +353,7 @@ var lifecycleTraits = []suite.Trait{
 		},
 		Check: checkPromptDeletion,
 	},
-	restartRulesTrait, restartAllTrait, helperTrait, stopSignalTrait,
+	restartRulesTrait, restartAllTrait, helperTrait, stopSignalTrait, sidecarsTrait, preStopTrait, livenessTrait, resizeTrait, memoryTrait,
 }
 
 // What the containers of the manifest multi-process.yaml run, each container's start process first.
@@ -426,18 +426,36 @@ func kill(
 	return err
 }
 
-// awaitReturn waits until a container that was ended runs again, and looks from a sibling until its processes are there.
-// When the sibling cannot look since it was restarted itself, that is what was seen.
+// awaitReturn waits until a container that was ended runs again, once more than in what was last seen, and looks from a sibling until its
+// processes are there, as lookAfterReturn does.
 func awaitReturn(
 	ctx context.Context, session *suite.Session, fixture suite.Fixture, seen *returned, container, sibling string, processes ...[]string,
 ) error {
-	last, reached, err := settled(ctx, session, fixture, func(status *corev1.Pod) bool { return restartedAll(status, container) })
+	again := restartedSince(seen.last, container)
+	last, reached, err := settled(ctx, session, fixture, again)
 	if seen.last = last; err == nil && !reached {
 		err = outpaced(ctx, session, fixture, last, container)
 	}
 	if err != nil {
 		return err
 	}
+	return lookAfterReturn(ctx, session, fixture, seen, again(last), container, sibling, processes...)
+}
+
+// restartedSince tells of a Pod whether a container runs again, once more than in what was seen earlier, which may be nil.
+func restartedSince(earlier *corev1.Pod, container string) func(*corev1.Pod) bool {
+	before := pod.Container(earlier, container).RestartCount
+	return func(status *corev1.Pod) bool {
+		return restartedAll(status, container) && pod.Container(status, container).RestartCount > before
+	}
+}
+
+// lookAfterReturn looks from a sibling until the processes of a container, which was restarted, are there. When the sibling cannot look since
+// it was restarted itself, that is what was seen.
+func lookAfterReturn(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, seen *returned, restarted bool, container, sibling string,
+	processes ...[]string,
+) error {
 	missing := func(arguments []string) bool { return len(seen.after.With(arguments...)) == 0 }
 	all, err := session.Until(ctx, session.Limits().Appearance, func() (bool, error) {
 		var err error
@@ -445,14 +463,14 @@ func awaitReturn(
 		return err == nil && !slices.ContainsFunc(processes, missing), err
 	})
 	switch {
-	case err == nil && !all && restartedAll(seen.last, container):
+	case err == nil && !all && restarted:
 		return startedAgain(ctx, session, fixture, seen.after, container, processes[slices.IndexFunc(processes, missing)])
 	case err == nil:
 		return nil // the last look is judged
 	}
-	last, restarted, waitErr := session.WaitTolerant(ctx, fixture, "whether the sibling is restarted", session.Limits().Absence,
+	last, siblingRestarted, waitErr := session.WaitTolerant(ctx, fixture, "whether the sibling is restarted", session.Limits().Absence,
 		func(status *corev1.Pod) bool { return status != nil && pod.Container(status, sibling).RestartCount > 0 })
-	if waitErr == nil && restarted {
+	if waitErr == nil && siblingRestarted {
 		seen.last, seen.restarted = last, sibling
 		return nil
 	}
@@ -523,6 +541,11 @@ func judgeReturn(judge suite.Judge, container string, seen returned, start []str
 	before, after := seen.before, seen.after
 	judgeSameNamespace(judge, before, after)
 	expectOne(judge, fresh(before, after), "the restarted container's start process must be in the same namespace as its siblings", start...)
+	judgeLiveOn(judge, before, after, survivors...)
+}
+
+// judgeLiveOn holds that processes of siblings are the same as before.
+func judgeLiveOn(judge suite.Judge, before, after process.Snapshot, survivors ...[]string) {
 	for _, arguments := range survivors {
 		judge.Precondition.Expect(before.With(arguments...)).NotTo(gomega.BeEmpty(), "process %q of a sibling must have been there", arguments)
 		judge.Claim.Expect(identities(after.With(arguments...))).To(gomega.Equal(identities(before.With(arguments...))),
@@ -727,6 +750,13 @@ func endedByDeletion(
 	if err := session.Delete(ctx, fixture); err != nil {
 		return nil, nil, err
 	}
+	return endOfDeleted(ctx, session, fixture, container, what)
+}
+
+// endOfDeleted is endedByDeletion of a Pod that was deleted before.
+func endOfDeleted(
+	ctx context.Context, session *suite.Session, fixture suite.Fixture, container, what string,
+) (*corev1.Pod, *corev1.ContainerStateTerminated, error) {
 	hasEnded := func(status *corev1.Pod) bool {
 		return status == nil || pod.Container(status, container).State.Terminated != nil
 	}
@@ -828,6 +858,9 @@ func killedObserver(last *corev1.Pod, at time.Time, hadTerm bool) error {
 	deadline, grace := last.DeletionTimestamp, last.DeletionGracePeriodSeconds
 	if deadline == nil || grace == nil {
 		return suite.Undecided(reports.Killed, "the observer was killed before its Pod was deleted")
+	}
+	if *grace == 0 { // the kubelet deletes a Pod once more when its containers have ended
+		return suite.Undecided(reports.Killed, "the observer was killed, and when the grace period was over is not known any more")
 	}
 	period := time.Duration(*grace) * time.Second
 	switch left := deadline.Sub(at); {

@@ -208,6 +208,12 @@ func TestJudgeNotes(t *testing.T) {
 	if outcome.Verdict != reports.Nonconformant || !strings.Contains(outcome.Reason, "second-parent") {
 		t.Errorf("one was late and one was killed: verdict is %s (%s)", outcome.Verdict, outcome.Reason)
 	}
+	last := ended(137, 21*time.Second, "")
+	last.DeletionGracePeriodSeconds = new(int64(0))
+	outcome = suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, last, last) })
+	if outcome.Verdict != reports.Inconclusive || outcome.Kind != reports.Killed {
+		t.Errorf("seen when the Pod was deleted once more: verdict is %s (%s)", outcome.Verdict, outcome.Kind)
+	}
 	killed := ended(137, 0, "")
 	killed.DeletionTimestamp = nil
 	outcome = suite.Conclude(func(judge suite.Judge) error { return judgeNotes(judge, killed, killed) })

@@ -49,10 +49,7 @@ var helperTrait = suite.Trait{
 	}},
 	Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 		for _, each := range endedHelpers {
-			ended, err := settledInTime(ctx, session, each.fixture, "Pod "+each.fixture.Name+" did not end", func(status *corev1.Pod) bool {
-				worker := pod.Container(status, "worker").State.Terminated
-				return status.Status.Phase == corev1.PodSucceeded || status.Status.Phase == corev1.PodFailed || worker != nil && worker.ExitCode != 0
-			})
+			ended, err := helperEnded(ctx, session, each.fixture)
 			if err != nil {
 				return err
 			}
@@ -69,6 +66,14 @@ var helperTrait = suite.Trait{
 	},
 }
 
+// helperEnded waits until a Pod has ended, or its worker found no helper.
+func helperEnded(ctx context.Context, session *suite.Session, fixture suite.Fixture) (*corev1.Pod, error) {
+	return settledInTime(ctx, session, fixture, "Pod "+fixture.Name+" did not end", func(status *corev1.Pod) bool {
+		worker := pod.Container(status, "worker").State.Terminated
+		return status.Status.Phase == corev1.PodSucceeded || status.Status.Phase == corev1.PodFailed || worker != nil && worker.ExitCode != 0
+	})
+}
+
 // endedHelper is how a Pod and its helper must end once the worker is done.
 type endedHelper struct {
 	fixture  suite.Fixture
@@ -77,10 +82,12 @@ type endedHelper struct {
 }
 
 var endedHelpers = []endedHelper{
-	{helperFixture, corev1.PodFailed, 143}, // 128 and SIGTERM
+	{helperFixture, corev1.PodFailed, termExitCode},
 	{helperWillingFixture, corev1.PodSucceeded, 0},
 	{helperSidecarFixture, corev1.PodSucceeded, anyExitCode},
 }
+
+const termExitCode = 143 // 128 and SIGTERM
 
 // anyExitCode stands for an exit code that is no matter.
 const anyExitCode = -1

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"sharedpid.example/reports"
@@ -173,6 +174,30 @@ func (pod *Pod) AddEphemeral(ctx context.Context, containers ...corev1.Ephemeral
 	})
 	if err != nil {
 		return pod.failed(ctx, "adding ephemeral containers", err)
+	}
+	return nil
+}
+
+// Resize changes a limit of a container while the Pod runs. Asked twice it changes nothing more.
+func (pod *Pod) Resize(ctx context.Context, container string, name corev1.ResourceName, limit resource.Quantity) error {
+	_, err := Retry(ctx, func(ctx context.Context) (*corev1.Pod, error) {
+		pods := pod.client.CoreV1().Pods(pod.Namespace)
+		status, err := pods.Get(ctx, pod.Name, metav1.GetOptions{})
+		if err != nil {
+			return nil, err
+		}
+		for i := range status.Spec.Containers {
+			if each := &status.Spec.Containers[i]; each.Name == container {
+				if each.Resources.Limits == nil {
+					each.Resources.Limits = corev1.ResourceList{}
+				}
+				each.Resources.Limits[name] = limit
+			}
+		}
+		return pods.UpdateResize(ctx, pod.Name, status, metav1.UpdateOptions{})
+	})
+	if err != nil {
+		return pod.failed(ctx, "resizing container "+container, err)
 	}
 	return nil
 }

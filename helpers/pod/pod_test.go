@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -177,6 +178,36 @@ func TestDelete(t *testing.T) {
 			t.Errorf("the answer was lost, and the Pod is deleted: %v", err)
 		}
 		expectError(t, created.Delete(t.Context()), reports.Lost, "Pod run/pod, deleting it", "not found")
+	})
+}
+
+func TestResize(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		done bool
+	}{
+		"the Pod changed meanwhile": {apierrors.NewConflict(podGroup, "pod", errors.New("it was changed")), false},
+		"the answer was lost":       {io.ErrUnexpectedEOF, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cluster := newCluster(t)
+				created := cluster.create(t, "pod")
+				cluster.failTimes(1, "update", "pods", test.done, test.err)
+				if err := created.Resize(t.Context(), "c", corev1.ResourceCPU, resource.MustParse("600m")); err != nil {
+					t.Fatal(err)
+				}
+				status, err := created.Status(t.Context())
+				if err != nil || status.Spec.Containers[0].Resources.Limits.Cpu().String() != "600m" {
+					t.Errorf("containers are %v, %v", status.Spec.Containers, err)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		none := cluster.Open(cluster.watch, "run", "none")
+		expectError(t, none.Resize(t.Context(), "c", corev1.ResourceCPU, resource.Quantity{}), reports.Lost, "resizing container c")
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 	"sharedpid.example/reports"
 )
 
-// Attempt is what the API said to a request that was only tried.
+// Attempt is what the API said to a request that it may refuse.
 type Attempt struct {
 	Title string
 	// Refusal is the API's, nil when it accepted.

@@ -197,6 +197,10 @@ func changedContainers(list string, sent, stored []corev1.Container) []string {
 		if !equality.Semantic.DeepEqual(handler(container.LivenessProbe), handler(now.LivenessProbe)) {
 			found = append(found, fmt.Sprintf("livenessProbe of container %s was changed", container.Name))
 		}
+		// The API fills it in where nothing was said.
+		if len(container.ResizePolicy) > 0 && !equality.Semantic.DeepEqual(container.ResizePolicy, now.ResizePolicy) {
+			found = append(found, fmt.Sprintf("resizePolicy of container %s was sent as %v and is %v", container.Name, container.ResizePolicy, now.ResizePolicy))
+		}
 	}
 	return found
 }

@@ -143,6 +143,24 @@ func TestChangesOfNewerFields(t *testing.T) {
 	}
 }
 
+func TestResizePoliciesThatAreAskedForAreKept(t *testing.T) {
+	of := func(policies ...corev1.ContainerResizePolicy) corev1.PodSpec {
+		spec := sentSpec()
+		spec.Containers[0].ResizePolicy = policies
+		return spec
+	}
+	restarts := corev1.ContainerResizePolicy{ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}
+	if got := changes(of(restarts), of(restarts)); len(got) > 0 {
+		t.Errorf("kept: %q", got)
+	}
+	if got := changes(of(), of(restarts)); len(got) > 0 {
+		t.Errorf("filled in: %q", got)
+	}
+	if got := changes(of(restarts), of()); len(got) != 1 || !strings.HasPrefix(got[0], "resizePolicy of container one was sent as ") {
+		t.Errorf("dropped: %q", got)
+	}
+}
+
 func TestAProfileThatIsAskedForIsKept(t *testing.T) {
 	unconfined, runtimes := corev1.AppArmorProfileTypeUnconfined, corev1.AppArmorProfileTypeRuntimeDefault
 	of := func(profile corev1.AppArmorProfileType) corev1.PodSpec {

@@ -13,6 +13,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -97,6 +98,7 @@ func newCluster(t *testing.T, objects ...runtime.Object) *cluster {
 	}{
 		{"create", "pods", cluster.createPod}, {"update", "pods", cluster.updatePod}, {"delete", "pods", cluster.deletePod},
 		{"create", "deployments", cluster.createController}, {"create", "daemonsets", cluster.createController},
+		{"create", "jobs", cluster.createController},
 		{"create", "namespaces", cluster.createNamespace}, {"delete", "namespaces", cluster.deleteNamespace},
 		{"delete-collection", "*", cluster.deleteCollection}, {"create", "selfsubjectaccessreviews", cluster.review},
 	} {
@@ -320,7 +322,7 @@ func (cluster *cluster) deleteCollection(action clienttesting.Action) (bool, run
 	collection := action.(clienttesting.DeleteCollectionActionImpl)
 	cluster.happened("delete all %s", collection.Resource.Resource)
 	kind := map[string]string{
-		"pods": "Pod", "deployments": "Deployment", "daemonsets": "DaemonSet", "configmaps": "ConfigMap", "secrets": "Secret",
+		"pods": "Pod", "deployments": "Deployment", "daemonsets": "DaemonSet", "jobs": "Job", "configmaps": "ConfigMap", "secrets": "Secret",
 	}[collection.Resource.Resource]
 	list, err := cluster.api.Tracker().List(collection.Resource, collection.Resource.GroupVersion().WithKind(kind), collection.Namespace)
 	if err != nil {
@@ -346,7 +348,7 @@ func (cluster *cluster) review(action clienttesting.Action) (bool, runtime.Objec
 	return true, asked, nil
 }
 
-// createController makes the one Pod of a Deployment or DaemonSet a second after it.
+// createController makes the one Pod of a Deployment, DaemonSet or Job a second after it.
 func (cluster *cluster) createController(action clienttesting.Action) (bool, runtime.Object, error) {
 	var name string
 	var template corev1.PodTemplateSpec
@@ -354,6 +356,8 @@ func (cluster *cluster) createController(action clienttesting.Action) (bool, run
 	case *appsv1.Deployment:
 		name, template = object.Name, object.Spec.Template
 	case *appsv1.DaemonSet:
+		name, template = object.Name, object.Spec.Template
+	case *batchv1.Job:
 		name, template = object.Name, object.Spec.Template
 	}
 	cluster.kubelets.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -15,7 +16,7 @@ import (
 // Fixtures of one name are one fixture.
 type Fixture struct {
 	Name string // of the Pod
-	// Objects returns new copies of what is created: one Pod, Deployment or DaemonSet, and Secrets and ConfigMaps that it uses.
+	// Objects returns new copies of what is created: one Pod, Deployment, DaemonSet or Job, and Secrets and ConfigMaps that it uses.
 	Objects func() ([]runtime.Object, error)
 	// Unshared takes shareProcessNamespace out of the Pod: it is a control.
 	Unshared bool
@@ -64,6 +65,8 @@ func (fixture Fixture) Pods() ([]*corev1.Pod, error) {
 		case *appsv1.Deployment:
 			made = templated(object.Name, object.Spec.Template)
 		case *appsv1.DaemonSet:
+			made = templated(object.Name, object.Spec.Template)
+		case *batchv1.Job:
 			made = templated(object.Name, object.Spec.Template)
 		default:
 			continue

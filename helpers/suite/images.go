@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -26,6 +27,8 @@ func ImageNames(traits []Trait) ([]string, error) {
 				case *appsv1.Deployment:
 					spec = object.Spec.Template.Spec
 				case *appsv1.DaemonSet:
+					spec = object.Spec.Template.Spec
+				case *batchv1.Job:
 					spec = object.Spec.Template.Spec
 				}
 				for _, container := range slices.Concat(spec.InitContainers, spec.Containers) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,7 +132,7 @@ func (namespace *namespace) checkGiven(ctx context.Context) error {
 	}
 	if len(others.Items) > 0 {
 		return fmt.Errorf("the namespace %s holds Pods of run %s: wait for its end, or when it was killed: "+
-			"kubectl delete pods,deployments,daemonsets,configmaps,secrets --namespace %s --selector %s",
+			"kubectl delete pods,deployments,daemonsets,jobs,configmaps,secrets --namespace %s --selector %s",
 			namespace.name, others.Items[0].Labels[RunLabel], namespace.name, RunLabel)
 	}
 	return nil
@@ -298,6 +299,13 @@ func (namespace *namespace) createFixture(ctx context.Context, fixture Fixture, 
 		case *appsv1.DaemonSet:
 			namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
 			if err = createObject(ctx, namespace, namespace.client.AppsV1().DaemonSets(namespace.name).Create, object); err == nil {
+				sent = object.Spec.Template.Spec
+				created, stored, err = namespace.podOf(ctx, object.Name)
+			}
+		case *batchv1.Job:
+			// The API gives a Job its selector.
+			namespace.adaptController(&object.ObjectMeta, &metav1.LabelSelector{}, &object.Spec.Template, fixture, target)
+			if err = createObject(ctx, namespace, namespace.client.BatchV1().Jobs(namespace.name).Create, object); err == nil {
 				sent = object.Spec.Template.Spec
 				created, stored, err = namespace.podOf(ctx, object.Name)
 			}
@@ -468,6 +476,9 @@ func (namespace *namespace) clear(ctx context.Context, target *target, kept map[
 	return nil
 }
 
+// withItsPods deletes a Job, whose Pods the API would leave otherwise.
+var withItsPods = metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}
+
 // forget lets go of what is known of the Pods of a target, but for those that are kept: they are gone.
 func (namespace *namespace) forget(target *target, kept map[string]bool) {
 	namespace.mutex.Lock()
@@ -500,6 +511,7 @@ func (namespace *namespace) clearPods(ctx context.Context, label string, kept ma
 		return struct{}{}, cmp.Or(
 			apps.Deployments(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
 			apps.DaemonSets(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			namespace.client.BatchV1().Jobs(namespace.name).DeleteCollection(ctx, withItsPods, selector),
 			pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
 		)
 	}); err != nil {
@@ -545,7 +557,7 @@ func (namespace *namespace) remove(ctx context.Context) error {
 	}, "kubectl delete namespaces --selector "+selector.LabelSelector
 	if namespace.given {
 		what, remove = "Pods", namespace.removeObjects
-		remedy = fmt.Sprintf("kubectl delete pods,deployments,daemonsets,configmaps,secrets --namespace %s --selector %s",
+		remedy = fmt.Sprintf("kubectl delete pods,deployments,daemonsets,jobs,configmaps,secrets --namespace %s --selector %s",
 			namespace.name, selector.LabelSelector)
 	}
 	left, err := remove(ctx, selector)
@@ -568,6 +580,7 @@ func (namespace *namespace) removeObjects(ctx context.Context, selector metav1.L
 		if err := errors.Join(
 			apps.Deployments(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
 			apps.DaemonSets(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
+			namespace.client.BatchV1().Jobs(name).DeleteCollection(ctx, withItsPods, selector),
 			core.Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
 			core.ConfigMaps(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
 			core.Secrets(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
@@ -660,6 +673,8 @@ func containersOf(fixture Fixture) []string {
 		case *appsv1.Deployment:
 			spec = object.Spec.Template.Spec
 		case *appsv1.DaemonSet:
+			spec = object.Spec.Template.Spec
+		case *batchv1.Job:
 			spec = object.Spec.Template.Spec
 		}
 		for _, each := range slices.Concat(spec.InitContainers, spec.Containers) {

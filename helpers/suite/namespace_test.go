@@ -11,6 +11,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -140,6 +141,7 @@ func TestAFixtureThatCannotBeCreatedSaysWhy(t *testing.T) {
 			reports.Refused, "by quota"},
 		"DaemonSet": {objects(&appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{}}}), "daemonsets",
 			reports.Refused, "by quota"},
+		"Job": {objects(&batchv1.Job{}), "jobs", reports.Refused, "by quota"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -318,6 +320,9 @@ func TestACreationIsAskedForAgain(t *testing.T) {
 		},
 		"daemonsets": func() []runtime.Object {
 			return []runtime.Object{&appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{}, Template: template}}}
+		},
+		"jobs": func() []runtime.Object {
+			return []runtime.Object{&batchv1.Job{Spec: batchv1.JobSpec{Template: template}}}
 		},
 	} {
 		fixture := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) { return objects(), nil }}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -192,6 +193,9 @@ func (namespace *namespace) podToTry(object runtime.Object, fixture Fixture, tar
 		return templated(object.Name, object.Spec.Template)
 	case *appsv1.DaemonSet:
 		namespace.adaptController(&object.ObjectMeta, object.Spec.Selector, &object.Spec.Template, fixture, target)
+		return templated(object.Name, object.Spec.Template)
+	case *batchv1.Job:
+		namespace.adaptController(&object.ObjectMeta, &metav1.LabelSelector{}, &object.Spec.Template, fixture, target)
 		return templated(object.Name, object.Spec.Template)
 	}
 	return nil

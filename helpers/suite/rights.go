@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,6 +42,7 @@ func rightsOf(traits []Trait, given bool) (cluster, namespaced []Right) {
 		{"", "events", []string{"list", "watch"}, "to learn why a Pod does not come up"},
 		{"apps", "deployments", []string{"deletecollection"}, "to leave nothing behind"},
 		{"apps", "daemonsets", []string{"deletecollection"}, "to leave nothing behind"},
+		{"batch", "jobs", []string{"deletecollection"}, "to leave nothing behind"},
 	}
 	const nothingLeft = "to leave nothing behind"
 	if given {
@@ -76,6 +78,8 @@ func rightToCreate(object runtime.Object) Right {
 		return Right{"apps", "deployments", create, "to have Pods that a controller makes"}
 	case *appsv1.DaemonSet:
 		return Right{"apps", "daemonsets", create, "to have Pods that a controller makes"}
+	case *batchv1.Job:
+		return Right{"batch", "jobs", create, "to have Pods that a controller makes"}
 	}
 	return Right{"", "pods", create, "to have Pods to look at"}
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -315,6 +317,23 @@ func (session *Session) Status(ctx context.Context, fixture Fixture) (*corev1.Po
 	})
 }
 
+// Job returns the fixture's Job as the API has it now.
+func (session *Session) Job(ctx context.Context, fixture Fixture) (*batchv1.Job, error) {
+	return ask(session, "job "+session.where(fixture, ""), func() (*batchv1.Job, error) {
+		if _, err := session.pod(ctx, fixture); err != nil {
+			return nil, err
+		}
+		job, err := pod.Retry(ctx, func(ctx context.Context) (*batchv1.Job, error) {
+			return session.run.client.BatchV1().Jobs(session.run.namespace.name).Get(ctx, fixture.Name+session.target.suffix, metav1.GetOptions{})
+		})
+		if err != nil {
+			return nil, fmt.Errorf("job %s: %w", fixture.Name, err)
+		}
+		job.ManagedFields = nil
+		return job, nil
+	})
+}
+
 // waited is how a wait for a Pod ended.
 type waited struct {
 	Reached bool        `json:"reached"`
@@ -404,6 +423,22 @@ func (session *Session) Attach(ctx context.Context, fixture Fixture, containers 
 		return true, created.AddEphemeral(ctx, adapted...)
 	})
 	return err
+}
+
+// Resize changes a limit of a container in the fixture's Pod as it runs, and returns what the API said to it.
+func (session *Session) Resize(ctx context.Context, fixture Fixture, container string, name corev1.ResourceName, limit string) (Attempt, error) {
+	title := fmt.Sprintf("resize of %s to %s %s", session.where(fixture, container), name, limit)
+	return session.try(title, "kubectl patch pod --subresource resize", func() (answer, failed error) {
+		created, err := session.pod(ctx, fixture)
+		if err != nil {
+			return nil, err
+		}
+		quantity, err := resource.ParseQuantity(limit)
+		if err != nil {
+			return nil, err
+		}
+		return created.Resize(ctx, container, name, quantity), nil
+	})
 }
 
 // nodeIsLost is the look that a trait begins with on a node that is lost, and no other trait.

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilexec "k8s.io/client-go/util/exec"
 
 	"sharedpid.example/helpers/pod"
@@ -301,6 +305,74 @@ func TestLogsNodeAndEphemeralContainers(t *testing.T) {
 	})
 }
 
+// TestResizeKeepsWhatTheAPISays, be it that there is no such thing.
+func TestResizeKeepsWhatTheAPISays(t *testing.T) {
+	for words, answer := range map[string]error{
+		"accepted": nil, "could not find the requested resource": apierrors.NewGenericServerResponse(404, "put", podResource.GroupResource(), "pair", "", 0, true),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cluster := newCluster(t, newNode("a"))
+			pair := newFixture("pair", "one")
+			result := cluster.Check(t, newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+				if err := session.Running(ctx, pair, "one"); err != nil {
+					return err
+				}
+				if answer != nil {
+					cluster.Reject("update", "pods", answer)
+				}
+				attempt, err := session.Resize(ctx, pair, "one", corev1.ResourceCPU, "600m")
+				if err != nil || (attempt.Refusal == nil) != (answer == nil) {
+					t.Errorf("%v: %+v", err, attempt)
+				}
+				if answer != nil {
+					return nil
+				}
+				status, err := session.Status(ctx, pair)
+				if err != nil || status.Spec.Containers[0].Resources.Limits.Cpu().String() != "600m" {
+					t.Errorf("%v: containers are %+v", err, status.Spec.Containers)
+				}
+				_, err = session.Resize(ctx, pair, "one", corev1.ResourceCPU, "much")
+				return err
+			}, pair))["group/a"]
+			verdict, reason := reports.Conformant, ""
+			if answer == nil {
+				verdict, reason = reports.Inconclusive, "quantities must match"
+			}
+			if result.Verdict != verdict || !strings.Contains(result.Reason, reason) || !strings.Contains(result.Evidence[0].Output, words) {
+				t.Errorf("%s: %+v", words, result)
+			}
+		})
+	}
+}
+
+// TestJob is asked for by the name of its fixture.
+func TestJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		job := Fixture{Name: "pair", Objects: func() ([]runtime.Object, error) {
+			return []runtime.Object{&batchv1.Job{Spec: batchv1.JobSpec{Template: corev1.PodTemplateSpec{Spec: newPodSpec("one")}}}}, nil
+		}}
+		pair := newFixture("other", "one")
+		results := cluster.Check(t,
+			newTrait("group/a", func(ctx context.Context, session *Session, _ Judge) error {
+				if err := session.Running(ctx, job, "one"); err != nil {
+					return err
+				}
+				found, err := session.Job(ctx, job)
+				if err != nil || found.Name != "pair" || found.Labels[RunLabel] == "" || found.Spec.Selector != nil {
+					t.Errorf("%v: it is %+v", err, found)
+				}
+				return nil
+			}, job),
+			newTrait("group/b", func(ctx context.Context, session *Session, _ Judge) error {
+				_, err := session.Job(ctx, pair)
+				return err
+			}, pair))
+		expectVerdict(t, results["group/a"], reports.Conformant, "", "")
+		expectVerdict(t, results["group/b"], reports.Inconclusive, reports.Lost, "not found")
+	})
+}
+
 // TestWithoutAPodNothingCanBeAsked: each call says that the Pod was refused.
 func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 	ask := map[string]func(context.Context, *Session, Fixture) error{
@@ -332,6 +404,10 @@ func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 			_, err := session.Processes(ctx, stable(pair), "one", "it")
 			return err
 		},
+		"Job": func(ctx context.Context, session *Session, pair Fixture) error {
+			_, err := session.Job(ctx, pair)
+			return err
+		},
 		"Wait": func(ctx context.Context, session *Session, pair Fixture) error {
 			_, _, err := session.Wait(ctx, pair, "it", time.Second, begun)
 			return err
@@ -342,6 +418,10 @@ func TestWithoutAPodNothingCanBeAsked(t *testing.T) {
 		},
 		"Delete": func(ctx context.Context, session *Session, pair Fixture) error { return session.Delete(ctx, pair) },
 		"Attach": func(ctx context.Context, session *Session, pair Fixture) error { return session.Attach(ctx, pair) },
+		"Resize": func(ctx context.Context, session *Session, pair Fixture) error {
+			_, err := session.Resize(ctx, pair, "one", corev1.ResourceCPU, "1")
+			return err
+		},
 		"TryUpdate": func(ctx context.Context, session *Session, pair Fixture) error {
 			_, err := session.TryUpdate(ctx, "it", pair, func(*corev1.Pod) {})
 			return err

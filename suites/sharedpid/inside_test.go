@@ -327,7 +327,7 @@ func sameVerdicts(t *testing.T, outside, inside string) {
 // nothingLeft tells whether a run left something in its namespace.
 func (inside *inside) nothingLeft(t *testing.T) {
 	t.Helper()
-	left := inside.must(t, "exec", inside.node, "kubectl", "get", "pods,deployments,daemonsets,configmaps,secrets",
+	left := inside.must(t, "exec", inside.node, "kubectl", "get", "pods,deployments,daemonsets,jobs,configmaps,secrets",
 		"--namespace="+team, "--selector="+suite.RunLabel, "--output=name")
 	if left != "" {
 		t.Errorf("the run left %s", left)
