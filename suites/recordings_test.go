@@ -53,7 +53,7 @@ func TestRecordedHealthyRuntime(t *testing.T) {
 	}
 	for _, result := range judged.Results {
 		want := reports.Conformant
-		if result.Trait == stopSignalTrait.ID || result.Trait == groupsPolicyTrait.ID {
+		if result.Trait == stopSignalTrait.ID {
 			want = reports.Unsupported // see alpha-gates among those elsewhere
 		}
 		if result.Verdict != want {
