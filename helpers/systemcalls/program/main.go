@@ -43,7 +43,7 @@ var calls = []struct {
 	}},
 	{"kcmp", compare},
 	{"prlimit", func(pid int) error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, new(unix.Rlimit)) }},
-	{"sched_setaffinity", keepAffinity},
+	{"sched_setaffinity", allowProcessors},
 	{"setpriority", keepPriority},
 	{"perf_event_open", count},
 }
@@ -216,13 +216,14 @@ func compare(pid int) error {
 	return nil
 }
 
-// keepAffinity has room for more processors than unix.CPUSet, which the kernel refuses where it could have more of them.
-func keepAffinity(pid int) error {
+// allowProcessors lets a process run on all processors, of which the kernel takes those of its cpuset(7): as it was before, and as it stays
+// when the cpuset changes. What was read before would be kept from then on.
+func allowProcessors(pid int) error {
 	var processors [1024]uintptr
-	size, _, err := unix.Syscall(unix.SYS_SCHED_GETAFFINITY, uintptr(pid), unsafe.Sizeof(processors), uintptr(unsafe.Pointer(&processors)))
-	if err == 0 {
-		_, _, err = unix.Syscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), size, uintptr(unsafe.Pointer(&processors)))
+	for i := range processors {
+		processors[i] = ^uintptr(0)
 	}
+	_, _, err := unix.Syscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), unsafe.Sizeof(processors), uintptr(unsafe.Pointer(&processors)))
 	if err != 0 {
 		return err
 	}
