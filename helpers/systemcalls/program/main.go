@@ -1,7 +1,7 @@
 // Program does what no shell can do, as the container that it is executed in may do it. It is called with
 //
 //	PID...                   to try system calls on processes, and print a line of JSON for each: the call, the process, and the errno, which is 0
-//	                         where the call succeeded; it changes nothing: what it sets is what was set before
+//	                         where the call succeeded; what it sets is what the suite's own processes, and pause, have without it
 //	serve FOLDER             to be a process that others attach to
 //	connect SOCKET           to attach to it
 //	watch FILE FIFO SECONDS  to notice that a file changes when something is written into a FIFO
