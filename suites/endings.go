@@ -17,8 +17,11 @@ import (
 )
 
 var (
-	sidecarsFixture = suite.Fixture{Name: "sidecars", Objects: manifest("sidecars.yaml"), Newer: []string{"restartPolicy of container"}}
-	preStopFixture  = suite.Fixture{Name: "pre-stop", Objects: manifest("pre-stop.yaml")}
+	sidecarsFixture = suite.Fixture{Name: "sidecars", Objects: manifest("sidecars.yaml"), Newer: []string{
+		"restartPolicy of container first-sidecar was sent as Always and is unset",
+		"restartPolicy of container second-sidecar was sent as Always and is unset",
+	}}
+	preStopFixture = suite.Fixture{Name: "pre-stop", Objects: manifest("pre-stop.yaml")}
 )
 
 // sidecarsEnd are the containers of the manifest sidecars.yaml in the order in which they must end: the sidecars are started in the other one.
@@ -35,6 +38,7 @@ const (
 	hookBegins = "begins"
 	hookEnds   = "ends"
 	gotTERM    = "TERM"
+	itsHook    = "hook" // stands for the process of the hook of who notes
 )
 
 var sidecarsTrait = suite.Trait{
@@ -170,18 +174,23 @@ func (seen deletion) notes(container string) ([]note, error) {
 	return noted, nil
 }
 
-// early tells whether a time is in the first half of the grace period. The API gives as time of the deletion when that is over; the clocks of
-// the API and of the node may differ by a few seconds.
+// early tells whether a time is in the first half of the grace period. The API gives as time of the deletion when that is over, and no grace
+// period of a Pod that was deleted once more; the clocks of the API and of the node may differ by a few seconds.
 func (seen deletion) early(at time.Time) bool {
+	const clocksDiffer = 5 * time.Second
 	deadline, grace := seen.begun.DeletionTimestamp, seen.begun.DeletionGracePeriodSeconds
-	return deadline != nil && grace != nil && deadline.Sub(at) > time.Duration(*grace)*time.Second/2
+	if deadline == nil || grace == nil || *grace == 0 {
+		return false
+	}
+	period, left := time.Duration(*grace)*time.Second, deadline.Sub(at)
+	return left > period/2 && left <= period+clocksDiffer
 }
 
 // withoutTERM says why the start processes of containers noted no TERM.
 func (seen deletion) withoutTERM(containers ...string) error {
 	for _, container := range containers {
 		state := pod.Container(seen.ended, container).State.Terminated
-		if state != nil && state.ExitCode == killedExitCode && seen.early(state.FinishedAt.Time) {
+		if state != nil && state.ExitCode == killedExitCode && state.Reason != reasonOOMKilled && seen.early(state.FinishedAt.Time) {
 			return &suite.Violation{Reason: fmt.Sprintf("container %s was killed long before the end of the grace period", container)}
 		}
 	}
@@ -229,7 +238,9 @@ func judgePreStop(judge suite.Judge, seen deletion) error {
 			return seen.withoutTERM(container)
 		}
 		judge.Precondition.Expect(begins).To(gomega.BeNumerically(">=", 0), "the preStop hook of %s was not run", container)
-		judge.Claim.Expect(ends >= 0 && ends < term).To(gomega.BeTrue(), "the start process of %s got TERM before its hook had ended", container)
+		hooked := slices.Contains(noted[term].there, itsHook)
+		judge.Claim.Expect(hooked || ends > term).To(gomega.BeFalse(), "the start process of %s got TERM before its hook had ended", container)
+		judge.Precondition.Expect(ends).To(gomega.BeNumerically(">=", 0), "the preStop hook of %s ended midway", container)
 	}
 	begins, ends := at(waiting, hookBegins), at(awaited, hookEnds)
 	judge.Control.Expect(noted[ends].there).To(gomega.ContainElement(awaited), "the hook of %s does not see its own start process", awaited)

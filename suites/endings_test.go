@@ -114,8 +114,10 @@ func TestJudgePreStop(t *testing.T) {
 		kind    reports.Kind
 	}{
 		"as it must be":                         {noted(waiting, whole...), reports.Conformant, ""},
-		"TERM with the hook of the waiting":     {noted(waiting, "awaited begins @ awaited", "waiting begins @ awaited", "waiting TERM @ awaited", "awaited ends @ awaited", "awaited TERM @ awaited"), reports.Nonconformant, ""},
-		"TERM with the hook of the awaited":     {but(2, ""), reports.Nonconformant, ""},
+		"TERM with the hook of the waiting":     {noted(waiting, "awaited begins @ awaited", "waiting begins @ awaited", "waiting TERM @ awaited hook", "awaited ends @ awaited", "awaited TERM @ awaited"), reports.Nonconformant, ""},
+		"a hook that died":                      {noted(waiting, whole[0], whole[1], whole[2], whole[3], whole[5]), reports.Inconclusive, reports.Precondition},
+		"TERM with the hook of the awaited":     {but(3, "awaited TERM @ awaited hook"), reports.Nonconformant, ""},
+		"the hook of the awaited died":          {but(2, ""), reports.Inconclusive, reports.Precondition},
 		"TERM before the end of a hook":         {noted(waiting, whole[0], whole[1], whole[3], whole[2], whole[4], whole[5]), reports.Nonconformant, ""},
 		"the sibling is not visible":            {but(1, "waiting begins @"), reports.Nonconformant, ""},
 		"nor to itself":                         {but(2, "awaited ends @"), reports.Inconclusive, reports.Control},
@@ -146,7 +148,7 @@ func TestEndingsAreJudged(t *testing.T) {
 	withWorker := func(message string) string {
 		return strings.ReplaceAll(message, " second-sidecar first-sidecar\n", " worker second-sidecar first-sidecar\n")
 	}
-	withoutEnds := func(message string) string { return strings.ReplaceAll(message, "waiting ends", "waiting ended") }
+	withHook := func(message string) string { return strings.TrimSuffix(message, "\n") + " hook\n" }
 	judgeAltered(t, sidecarsTrait.ID, map[string]altered{
 		"as it was": {func(*reports.Look) {}, reports.Conformant, ""},
 		"an API without sidecars": {answerTo(t, "changes of sidecars/", func(changes *[]string) {
@@ -162,7 +164,7 @@ func TestEndingsAreJudged(t *testing.T) {
 	judgeAltered(t, preStopTrait.ID, map[string]altered{
 		"as it was":                          {func(*reports.Look) {}, reports.Conformant, ""},
 		"start processes that are not ready": {notReady("pre-stop"), reports.Inconclusive, reports.Precondition},
-		"a hook is not waited for":           {message("pre-stop", waiting, withoutEnds), reports.Nonconformant, ""},
+		"a hook is not waited for":           {message("pre-stop", waiting, withHook), reports.Nonconformant, ""},
 		"no time of the deletion": {answerTo(t, "status pre-stop/", func(seen *corev1.Pod) {
 			seen.DeletionTimestamp = nil
 		}), reports.Inconclusive, reports.OutOfTime},

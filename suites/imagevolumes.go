@@ -16,7 +16,7 @@ var (
 		Name: "image-volume-unshared", Objects: manifest("image-volume.yaml"), Unshared: true, Newer: imageVolumesChanged, Stable: true,
 	}
 
-	imageVolumesChanged = []string{"spec.volumes of images was sent as "}
+	imageVolumesChanged = []string{", and none is kept"}
 )
 
 var imageVolumesTrait = suite.Trait{

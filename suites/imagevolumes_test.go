@@ -34,7 +34,7 @@ func TestImageVolumesAreJudged(t *testing.T) {
 	judgeAltered(t, imageVolumesTrait.ID, map[string]altered{
 		"as it was": {func(*reports.Look) {}, reports.Conformant, ""},
 		"an API without them": {
-			dropping(t, "image-volume", "spec.volumes of images was sent as [image of nginx:1.29.8 in owner] and is []"), reports.Unsupported, "",
+			dropping(t, "image-volume", "spec.volumes of images were sent as [image of nginx:1.29.8 in owner], and none is kept"), reports.Unsupported, "",
 		},
 		"a write goes through": {answering(t, "exec image-volume/tracer: touch", 0, observedNothing), reports.Nonconformant, ""},
 		"the control does not see itself": {

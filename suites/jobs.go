@@ -37,9 +37,9 @@ func asJob(file string) func() ([]runtime.Object, error) {
 }
 
 var jobTrait = suite.Trait{
-	ID: "nodes/job-completes-when-worker-ends-helper",
-	Statement: "A Job whose worker ends its helper by TERM MUST be complete when the helper exits 0, and when it is a sidecar, and MUST have " +
-		"failed when TERM kills the helper.",
+	ID: "lifecycle/job-completes-when-worker-ends-helper",
+	Statement: "A Job whose worker ends its helper by TERM MUST be complete when the helper exits 0, and MUST have failed when TERM kills it; a Job " +
+		"whose helper is a sidecar MUST be complete when its worker is done.",
 	Profile: suite.Full,
 	Sources: []string{
 		"https://kubernetes.io/docs/concepts/workloads/controllers/job/", lifecyclePage + "#pod-phase",

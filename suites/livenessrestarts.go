@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 
-	"sharedpid.example/helpers/pod"
 	"sharedpid.example/helpers/suite"
 )
 
@@ -43,8 +42,12 @@ var livenessTrait = suite.Trait{
 			return err
 		}
 		var runs []returned
+		if seen.last, err = session.Status(ctx, unhealthyFixture); err != nil {
+			return err
+		}
 		for range stopsInARow {
-			if seen, err = stopByProbe(ctx, session, seen); err != nil {
+			seen.before = seen.after
+			if err := stopByProbe(ctx, session, unhealthyFixture, &seen, "stopped", "neighbour", stoppedProcesses...); err != nil {
 				return err
 			}
 			runs = append(runs, seen)
@@ -52,20 +55,6 @@ var livenessTrait = suite.Trait{
 		}
 		return nil
 	},
-}
-
-// stopByProbe has the liveness probe of the container fail once more after what was seen, and returns what is seen when it runs again.
-func stopByProbe(ctx context.Context, session *suite.Session, earlier returned) (returned, error) {
-	seen := returned{before: earlier.after, last: earlier.last}
-	// The probe finds the file and the kubelet stops the container: the exec may die with it.
-	_, asked := session.ExecOnce(ctx, unhealthyFixture, "stopped", "the file that makes the probe fail", "touch /stop")
-	if err := awaitReturn(ctx, session, unhealthyFixture, &seen, "stopped", "neighbour", stoppedProcesses...); err != nil {
-		return seen, err
-	}
-	if asked != nil && pod.Container(seen.last, "stopped").RestartCount == pod.Container(earlier.last, "stopped").RestartCount {
-		return seen, asked // the file may not be there
-	}
-	return seen, nil
 }
 
 // judgeLastRestart judges the last restart in a row: nothing is left of any earlier run.

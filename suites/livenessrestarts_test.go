@@ -57,7 +57,7 @@ func TestRestartsInARowAreJudged(t *testing.T) {
 		// The container ran again once, so that nothing tells a kubelet that waits longer from one that does not restart it.
 		"the second restart is late": {waits(2, late), reports.Inconclusive, reports.OutOfTime},
 		"the sibling is restarted": {waits(1, func(seen *waited) {
-			statusOf(seen.Last, "neighbour", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
+			statusOf(seen.Last, "neighbour", restartedNow)
 		}), reports.Nonconformant, ""},
 		"old processes are left": {lastAsFirst(t, livenessTrait.ID), reports.Nonconformant, ""},
 		"a lost exec":            {unanswered("touch /stop", reports.Lost), reports.Conformant, ""},

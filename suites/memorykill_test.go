@@ -57,7 +57,8 @@ func TestJudgeMemoryKill(t *testing.T) {
 	}{
 		"one process":                           {before, last(0, 0, ""), false, reports.Conformant},
 		"one, the start process":                {anew, last(1, 0, reasonOOMKilled), false, reports.Conformant},
-		"one, and the neighbour is restarted":   {before, last(0, 1, ""), false, reports.Nonconformant},
+		"one, and the neighbour is new":         {later(before, unlimitedProcesses...), last(0, 1, ""), false, reports.Nonconformant},
+		"one, and the neighbour was new before": {before, last(0, 1, ""), false, reports.Conformant},
 		"one, and the neighbour's child is new": {later(before, unlimitedProcesses[1]), last(0, 0, ""), false, reports.Nonconformant},
 		"one, and process 1 is new":             {newFirst, last(0, 0, ""), false, reports.Nonconformant},
 		"the container":                         {anew, last(1, 0, reasonOOMKilled), true, reports.Conformant},
@@ -86,19 +87,24 @@ func eaten(t *testing.T, exitCode int, output string) func(*reports.Look) {
 
 // killedAsAWhole is what is seen where the kernel kills the container as a whole: the exec is gone, and the kubelet is waited for.
 func killedAsAWhole(t *testing.T, reached bool, change func(*corev1.ContainerStatus)) func(*reports.Look) {
+	waits := afterTheKill(t, reached, change)
 	return func(look *reports.Look) {
 		answerTo(t, groupKillCommand, func(answers *[]map[string]any) { (*answers)[0]["exitCode"], (*answers)[0]["output"] = 0, "1\n" })(look)
 		unanswered(eatCommand, reports.Killed)(look)
-		afterTheKill(t, reached, change)(look)
+		waits(look)
 	}
 }
 
 // afterTheKill has the kubelet waited for after the kill, and not only asked.
 func afterTheKill(t *testing.T, reached bool, change func(*corev1.ContainerStatus)) func(*reports.Look) {
+	asked := 0
 	return func(look *reports.Look) {
 		question, found := strings.CutPrefix(look.Question, "status memory-limit")
 		if !found {
 			return
+		}
+		if asked++; asked == 1 {
+			return // before the kill
 		}
 		seen := waited{Reached: reached, Last: &corev1.Pod{}}
 		if err := json.Unmarshal(look.Answer, seen.Last); err != nil {
@@ -129,8 +135,11 @@ func TestMemoryKillIsJudged(t *testing.T) {
 		}
 	}
 	judgeAltered(t, memoryTrait.ID, map[string]altered{
-		"as it was":                      {func(*reports.Look) {}, reports.Conformant, ""},
-		"a limit that does not hold":     {eaten(t, 1, "tail: out of memory"), reports.Unsupported, ""},
+		"as it was":                  {func(*reports.Look) {}, reports.Conformant, ""},
+		"a limit that does not hold": {eaten(t, 1, "tail: out of memory"), reports.Inconclusive, reports.Precondition},
+		"no limit": {answerTo(t, groupKillCommand, func(answers *[]map[string]any) {
+			(*answers)[1]["output"] = "cat: can't open '/sys/fs/cgroup/memory.max': No such file or directory\nmax\n"
+		}), reports.Unsupported, ""},
 		"a program that there is not":    {eaten(t, 127, "sh: tail: not found"), reports.Inconclusive, reports.Precondition},
 		"the shell is killed":            {both(unanswered(eatCommand, reports.Killed), afterTheKill(t, false, unchanged)), reports.Conformant, ""},
 		"the answer is lost":             {both(unanswered(eatCommand, reports.Lost), afterTheKill(t, false, unchanged)), reports.Inconclusive, reports.Lost},

@@ -60,7 +60,6 @@ var nodeTraits = []suite.Trait{
 			return checkPair(ctx, session, judge, daemonSetFixture, "the Pod of the DaemonSet")
 		},
 	},
-	jobTrait,
 }
 
 // checkPair looks from one container of a pair for the other.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sharedpid.example/helpers/pod"
 	"sharedpid.example/helpers/process"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
@@ -23,12 +24,12 @@ func TestJudgeResizedInPlace(t *testing.T) {
 		last  *corev1.Pod
 		want  reports.Verdict
 	}{
-		"nothing changes":            {before, none, reports.Conformant},
-		"a child is gone":            {without(before, resizedProcesses[1]...), none, reports.Nonconformant},
-		"a start process is new":     {later(before, resizedProcesses[0]), none, reports.Nonconformant},
-		"the neighbour's child too":  {later(before, besideProcesses[1]), none, reports.Nonconformant},
-		"the neighbour is restarted": {before, restarts(map[string]int32{resizedContainer: 0, "neighbour": 1}), reports.Nonconformant},
-		"process 1 is gone":          {process.Snapshot{Processes: before.Processes[1:]}, none, reports.Nonconformant},
+		"nothing changes":                    {before, none, reports.Conformant},
+		"a child is gone":                    {without(before, resizedProcesses[1]...), none, reports.Nonconformant},
+		"a start process is new":             {later(before, resizedProcesses[0]), none, reports.Nonconformant},
+		"the neighbour's child too":          {later(before, besideProcesses[1]), none, reports.Nonconformant},
+		"the neighbour was restarted before": {before, restarts(map[string]int32{resizedContainer: 0, "neighbour": 1}), reports.Conformant},
+		"process 1 is gone":                  {process.Snapshot{Processes: before.Processes[1:]}, none, reports.Nonconformant},
 		// The API does not promise that there is no restart.
 		"the container is restarted": {
 			later(before, resizedProcesses...), restarts(map[string]int32{resizedContainer: 1, "neighbour": 0}), reports.Conformant,
@@ -40,7 +41,8 @@ func TestJudgeResizedInPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			expectVerdict(t, test.want, func(judge suite.Judge) {
-				judgeResizedInPlace(judge, returned{before: before, after: test.after, last: test.last})
+				judgeResizedInPlace(judge, returned{before: before, after: test.after, last: test.last},
+					pod.Container(test.last, resizedContainer).RestartCount > 0)
 			})
 		})
 	}
@@ -80,7 +82,7 @@ func TestResizesAreJudged(t *testing.T) {
 		})
 	}
 	group := corev1.Resource("pods")
-	dropped := "resizePolicy of container resized was sent as [{memory RestartContainer}] and is []"
+	dropped := "resizePolicy of container resized was sent as [{cpu NotRequired} {memory RestartContainer}] and is []"
 	judgeAltered(t, resizeTrait.ID, map[string]altered{
 		"as it was": {func(*reports.Look) {}, reports.Conformant, ""},
 		"an API that drops the policies": {
@@ -93,13 +95,10 @@ func TestResizesAreJudged(t *testing.T) {
 		"a kubelet that waits":   {waits(1, condition(corev1.PodResizePending, corev1.PodReasonDeferred, false)), reports.Inconclusive, reports.OutOfTime},
 		"a runtime that cannot":  {waits(2, condition(corev1.PodResizeInProgress, corev1.PodReasonError, false)), reports.Inconclusive, reports.OutOfTime},
 		"the neighbour is restarted": {waits(2, func(seen *waited) {
-			statusOf(seen.Last, "neighbour", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
+			statusOf(seen.Last, "neighbour", restartedNow)
 		}), reports.Nonconformant, ""},
-		"all are restarted for CPU": {waits(1, func(seen *waited) {
-			statusOf(seen.Last, "neighbour", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
-			statusOf(seen.Last, "resized", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
-		}), reports.Nonconformant, ""},
-		"the restart leaves a process": {lastAsFirst(t, resizeTrait.ID), reports.Nonconformant, ""},
+		// The kubelet may say so before there are new ones; the recording has no look of the container itself.
+		"no process is new": {lastAsFirst(t, resizeTrait.ID), reports.Inconclusive, reports.Precondition},
 	})
 }
 

@@ -14,11 +14,20 @@ import (
 )
 
 var (
-	restartRulesFixture = suite.Fixture{Name: "restart-rules", Objects: manifest("restart-rules.yaml"), Newer: restartRulesChanged}
-	restartAllFixture   = suite.Fixture{Name: "restart-all", Objects: manifest("restart-all.yaml"), Newer: restartRulesChanged}
-
-	restartRulesChanged = []string{"restartPolicy of container"}
+	restartRulesFixture = suite.Fixture{Name: "restart-rules", Objects: manifest("restart-rules.yaml"), Newer: []string{rulesDropped("Restart"), policyForbidden}}
+	restartAllFixture   = suite.Fixture{
+		Name: "restart-all", Objects: manifest("restart-all.yaml"),
+		Newer: []string{rulesDropped("RestartAllContainers"), policyForbidden, `action: Unsupported value: "RestartAllContainers"`},
+	}
 )
+
+// policyForbidden is what an API before Kubernetes 1.34 says, which knows restart policies of init containers alone.
+const policyForbidden = "restartPolicy: Forbidden: may not be set for non-init containers"
+
+// rulesDropped is how a later API changes a Pod whose rules it has switched off.
+func rulesDropped(action string) string {
+	return "restartPolicy of container ruled was sent as Never, " + action + " on exit codes In [137] and is unset"
+}
 
 const restartRules = "restart rules of containers"
 

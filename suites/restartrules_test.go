@@ -1,9 +1,12 @@
 package suites
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"sharedpid.example/helpers/process"
 	"sharedpid.example/helpers/suite"
@@ -42,17 +45,26 @@ func statusOf(seen *corev1.Pod, container string, change func(*corev1.ContainerS
 	}
 }
 
+// restartedNow is what the status of a container says that was started again after anything else.
+func restartedNow(status *corev1.ContainerStatus) {
+	status.RestartCount++
+	status.State = corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(time.Now().AddDate(1, 0, 0))}}
+}
+
 func TestRestartRulesAreJudged(t *testing.T) {
 	afterwards := func(change func(*waited)) func(*reports.Look) {
 		return answerTo(t, "wait for the kubelet to act of restart-rules", change)
 	}
-	dropped := "restartPolicy of container ruled was sent as Never, Restart on exit codes In [137] and is "
+	dropped := "restartPolicy of container ruled was sent as Never, Restart on exit codes In [137] and is unset"
 	judgeAltered(t, "lifecycle/restart-rules-hold", map[string]altered{
 		"as it was":             {func(*reports.Look) {}, reports.Conformant, ""},
 		"not restarted in time": {afterwards(func(seen *waited) { seen.Reached = false }), reports.Inconclusive, reports.OutOfTime},
 		"the killer is restarted": {afterwards(func(seen *waited) {
-			statusOf(seen.Last, "killer", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
+			statusOf(seen.Last, "killer", restartedNow)
 		}), reports.Nonconformant, ""},
+		"the killer was restarted before": {afterwards(func(seen *waited) {
+			statusOf(seen.Last, "killer", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
+		}), reports.Conformant, ""},
 		"both are restarted": {afterwards(func(seen *waited) {
 			statusOf(seen.Last, "unruled", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
 		}), reports.Nonconformant, ""},
@@ -64,6 +76,9 @@ func TestRestartRulesAreJudged(t *testing.T) {
 		"it ended otherwise": {afterwards(func(seen *waited) {
 			statusOf(seen.Last, "unruled", func(status *corev1.ContainerStatus) { status.State.Terminated.ExitCode = 1 })
 		}), reports.Nonconformant, ""},
+		"a policy that changes them": {answerTo(t, "changes of restart-rules", func(changes *[]string) {
+			*changes = []string{strings.Replace(dropped, "unset", "Always", 1)}
+		}), reports.Conformant, ""}, // the engine itself says that the Pod was changed
 		"an API without the rules": {answerTo(t, "changes of restart-rules", func(changes *[]string) { *changes = []string{dropped} }), reports.Unsupported, ""},
 	})
 }

@@ -23,8 +23,8 @@ var (
 
 // The start processes of the manifest stop-signal.yaml. Neither has a handler for any signal.
 var (
-	signalled    = suite.Process{Container: "stopped", Arguments: []string{"sleep", "1000310"}}
-	notSignalled = suite.Process{Container: "neighbour", Arguments: []string{"sleep", "1000311"}}
+	signalled    = suite.Process{Container: "stopped", Arguments: []string{"sleep", "1000315"}}
+	notSignalled = suite.Process{Container: "neighbour", Arguments: []string{"sleep", "1000316"}}
 )
 
 const (
@@ -74,13 +74,9 @@ var stopSignalTrait = suite.Trait{
 		if err := signalTaken(status); err != nil {
 			return err
 		}
-		// The probe finds the file and the kubelet stops the container: the exec may die with it.
-		_, asked := session.ExecOnce(ctx, stopSignalFixture, signalled.Container, "the file that makes the probe fail", "touch /stop")
-		if err := awaitReturn(ctx, session, stopSignalFixture, &seen, signalled.Container, notSignalled.Container, signalled.Arguments); err != nil {
+		seen.last = status
+		if err := stopByProbe(ctx, session, stopSignalFixture, &seen, signalled.Container, notSignalled.Container, signalled.Arguments); err != nil {
 			return err
-		}
-		if asked != nil && pod.Container(seen.last, signalled.Container).RestartCount == 0 {
-			return asked // the file may not be there
 		}
 		judgeStopped(judge, seen)
 		shared, err := terminated(ctx, session, stopSignalFixture, signalled)
@@ -116,7 +112,7 @@ func judgeStopped(judge suite.Judge, seen returned) {
 	judgeReturn(judge, signalled.Container, seen, signalled.Arguments, notSignalled.Arguments)
 	ended := pod.Container(seen.last, signalled.Container).LastTerminationState.Terminated
 	judge.Precondition.Expect(ended).NotTo(gomega.BeNil(), "how the stopped container ended is not told")
-	judge.Precondition.Expect(ended.Reason).NotTo(gomega.Equal("OOMKilled"), "the stopped container ran out of memory")
+	judge.Precondition.Expect(ended.Reason).NotTo(gomega.Equal(reasonOOMKilled), "the stopped container ran out of memory")
 	judgeSignalled(judge, ended.ExitCode, "when its container was stopped")
 }
 

@@ -44,7 +44,7 @@ func TestStopSignalsAreJudged(t *testing.T) {
 		"process 1 is not spared":   {deleted("stop-signal-unshared", signalledExitCode), reports.Unsupported, ""},
 		"the control ends by TERM":  {deleted("stop-signal-unshared", 143), reports.Inconclusive, reports.Control},
 		"the sibling is restarted": {answerTo(t, "wait for the kubelet to act of stop-signal/", func(seen *waited) {
-			statusOf(seen.Last, "neighbour", func(status *corev1.ContainerStatus) { status.RestartCount = 1 })
+			statusOf(seen.Last, "neighbour", restartedNow)
 		}), reports.Nonconformant, ""},
 	})
 }

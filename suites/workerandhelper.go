@@ -34,8 +34,8 @@ func beSidecar(pod *corev1.Pod) {
 
 var helperTrait = suite.Trait{
 	ID: "lifecycle/worker-ends-helper",
-	Statement: "A worker MUST be able to end its helper by TERM: with a helper that exits 0 the Pod has succeeded, with one that TERM kills it " +
-		"has failed, and with a sidecar it has succeeded when the worker has.",
+	Statement: "A worker MUST be able to end its helper by TERM: the Pod of a helper that exits 0 has succeeded, that of one that TERM kills has " +
+		"failed; a Pod whose helper is a sidecar has succeeded when its worker has.",
 	Profile: suite.Full,
 	Sources: []string{
 		lifecyclePage + "#pod-phase", "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#jobs-with-sidecar-containers",
@@ -93,12 +93,14 @@ const termExitCode = 143 // 128 and SIGTERM
 const anyExitCode = -1
 
 func judgeEndedHelper(judge suite.Judge, want endedHelper, ended *corev1.Pod) {
+	judge.Precondition.Expect(ended.Status.Reason).To(gomega.BeEmpty(), "Pod %s was ended by something else", want.fixture.Name)
 	worker := pod.Container(ended, "worker").State.Terminated
 	judge.Precondition.Expect(worker).NotTo(gomega.BeNil(), "Pod %s ended without a word of its worker", want.fixture.Name)
 	judge.Precondition.Expect(worker.ExitCode).To(gomega.BeZero(), "the worker of Pod %s found no helper in time, it ended with %d",
 		want.fixture.Name, worker.ExitCode)
 	helper := pod.Container(ended, "helper").State.Terminated
 	judge.Claim.Expect(helper).NotTo(gomega.BeNil(), "the helper of Pod %s did not end", want.fixture.Name)
+	judge.Precondition.Expect(helper.Reason).NotTo(gomega.Equal(reasonOOMKilled), "the helper of Pod %s ran out of memory", want.fixture.Name)
 	if want.exitCode != anyExitCode {
 		judge.Claim.Expect(helper.ExitCode).To(gomega.Equal(want.exitCode), "the helper of Pod %s ended with %d, must end with %d",
 			want.fixture.Name, helper.ExitCode, want.exitCode)

@@ -24,8 +24,11 @@ type interruption struct {
 	name   string
 	signal syscall.Signal
 	resume bool          // on a kept cluster, on which the run then goes on
-	after  time.Duration // from its start on
+	after  time.Duration // from its start on, or never
 }
+
+// never is when a run is ended that is to end by itself.
+const never time.Duration = -1
 
 // Exit codes of the command, see its --help.
 const (
@@ -59,7 +62,7 @@ func (tries *tries) try(ctx context.Context, each interruption, number int) []st
 	}
 	problems = append(problems, brokenReports(reportFolder)...)
 	if each.resume && hasPlan(reportFolder) {
-		code, _, output, err := tries.run(ctx, interruption{after: time.Hour}, number, append(arguments, "--resume="+reportFolder)...)
+		code, _, output, err := tries.run(ctx, interruption{after: never}, number, append(arguments, "--resume="+reportFolder)...)
 		if err != nil || code != exitConformant {
 			add("the run that goes on ended with %d (%v): %s", code, err, said(output))
 		}
@@ -67,7 +70,7 @@ func (tries *tries) try(ctx context.Context, each interruption, number int) []st
 	}
 	if each.signal == syscall.SIGKILL {
 		// That there is nothing to delete is said as an error.
-		_, _, _, err := tries.run(ctx, interruption{after: time.Hour}, number, "clean", "--cluster-name="+tries.name)
+		_, _, _, err := tries.run(ctx, interruption{after: never}, number, "clean", "--cluster-name="+tries.name)
 		if err != nil {
 			add("clean: %v", err)
 		}
@@ -93,7 +96,7 @@ func (tries *tries) run(ctx context.Context, each interruption, number int, argu
 	ended := make(chan error, 1)
 	go func() { ended <- command.Wait() }()
 	late := time.After(each.after)
-	if each.after == time.Hour {
+	if each.after == never {
 		late = nil
 	}
 	var limit <-chan time.Time

@@ -32,7 +32,7 @@ func TestRunsAreEnded(t *testing.T) {
 		code int
 		sent bool
 	}{
-		"nobody ends it":       {"echo done; exit 3", interruption{after: time.Hour}, 3, false},
+		"nobody ends it":       {"echo done; exit 3", interruption{after: never}, 3, false},
 		"it ended before":      {"exit 1", interruption{signal: syscall.SIGKILL, after: time.Minute}, 1, false},
 		"it catches a signal":  {"trap 'exit 3' TERM; while :; do sleep 0.01; done", interruption{signal: syscall.SIGTERM, after: time.Second}, 3, true},
 		"it cannot catch this": {"trap 'exit 3' TERM; while :; do sleep 0.01; done", interruption{signal: syscall.SIGKILL, after: time.Second}, -1, true},

@@ -137,8 +137,8 @@ func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, 
 	return stdout.text.String(), err
 }
 
-// outputLimit is how many bytes an exec may print: as much as a look at some thousand processes.
-const outputLimit = 4 << 20
+// outputLimit is how many bytes an exec may print: a look at five thousand processes prints less than 30 MB, with the cgroups of all.
+const outputLimit = 32 << 20
 
 // errFlooded is the error of an exec that printed more. It would print as much when it was asked again.
 var errFlooded error = kinded{reports.Precondition, fmt.Errorf("the commands print more than %d MiB", outputLimit>>20)}

@@ -154,14 +154,14 @@ func TestExecThatFloods(t *testing.T) {
 			cluster := newCluster(t)
 			cluster.executor.execute = func(ctx context.Context, _ int, stdout, stderr io.Writer) error {
 				block := bytes.Repeat([]byte("flood\n"), 10_000)
-				for range 1000 {
+				for range 2000 {
 					_, _ = stdout.Write(block)
 					_, _ = stderr.Write(block)
 				}
 				return end(ctx)
 			}
 			_, err := cluster.create(t, "pod").Exec(t.Context(), "c", time.Second, "cat")
-			if KindOf(err) != reports.Precondition || !strings.Contains(err.Error(), "print more than 4 MiB") || cluster.executor.sent != 1 {
+			if KindOf(err) != reports.Precondition || !strings.Contains(err.Error(), "print more than 32 MiB") || cluster.executor.sent != 1 {
 				t.Errorf("%s: %s, %v, sent %d times", name, KindOf(err), err, cluster.executor.sent)
 			}
 		})

@@ -30,11 +30,18 @@ func changes(sent, stored corev1.PodSpec) []string {
 	if profile := podProfile(sent.SecurityContext); profile != nil {
 		differ("spec.securityContext.appArmorProfile", string(profile.Type), appArmorType(podProfile(stored.SecurityContext)))
 	}
+	if profile := seccompType(sent.SecurityContext); profile != "" {
+		differ("spec.securityContext.seccompProfile", profile, seccompType(stored.SecurityContext))
+	}
 	if policy := groupsPolicy(sent.SecurityContext); policy != "unset" {
 		differ("spec.securityContext.supplementalGroupsPolicy", policy, groupsPolicy(stored.SecurityContext))
 	}
 	if volumes := imageVolumes(sent); len(volumes) > 0 {
-		differ("spec.volumes of images", volumes, imageVolumes(stored))
+		if now := imageVolumes(stored); len(now) > 0 {
+			differ("spec.volumes of images", volumes, now)
+		} else { // as an API does that knows none
+			found = append(found, fmt.Sprintf("spec.volumes of images were sent as %v, and none is kept", volumes))
+		}
 	}
 	if sent.RestartPolicy != "" {
 		differ("spec.restartPolicy", sent.RestartPolicy, stored.RestartPolicy)
@@ -92,6 +99,14 @@ func appArmorType(profile *corev1.AppArmorProfile) string {
 		return ""
 	}
 	return string(profile.Type)
+}
+
+// seccompType is the type of the seccomp profile that a Pod asks for, empty for none.
+func seccompType(context *corev1.PodSecurityContext) string {
+	if context == nil || context.SeccompProfile == nil {
+		return ""
+	}
+	return string(context.SeccompProfile.Type)
 }
 
 // groupsPolicy is what a Pod says of the groups of its images. The API may fill it in where nothing was said.

@@ -116,7 +116,7 @@ func TestChangesOfNewerFields(t *testing.T) {
 		},
 		"no volume": {func(spec *corev1.PodSpec) {
 			spec.Volumes, spec.Containers[0].VolumeMounts = nil, nil
-		}, []string{"spec.volumes of images was sent as [content of image in one] and is []"}},
+		}, []string{"spec.volumes of images were sent as [content of image in one], and none is kept"}},
 		"another image": {
 			func(spec *corev1.PodSpec) {
 				spec.Volumes[0].Image = &corev1.ImageVolumeSource{Reference: "mirror/image"}

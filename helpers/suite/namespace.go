@@ -47,6 +47,7 @@ type namespace struct {
 	runID    string
 	name     string
 	given    bool              // it is not the run's own, and stays
+	jobs     bool              // some trait has a Job
 	adapts   Adaptation        // what the cluster demands
 	images   map[string]string // reference of each test image
 	limits   Limits
@@ -92,6 +93,7 @@ func newNamespace(ctx context.Context, client *pod.Client, options Options, runI
 	ctx, made.unwatch = context.WithCancel(ctx)
 	made.ctx = ctx
 	made.given = options.Namespace != ""
+	made.jobs = slices.ContainsFunc(rightsToCreate(options.Traits), func(right Right) bool { return right.Resource == "jobs" })
 	made.name = cmp.Or(options.Namespace, made.name)
 	var err error
 	if options.Before.ID != "" {
@@ -511,7 +513,7 @@ func (namespace *namespace) clearPods(ctx context.Context, label string, kept ma
 		return struct{}{}, cmp.Or(
 			apps.Deployments(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
 			apps.DaemonSets(namespace.name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
-			namespace.client.BatchV1().Jobs(namespace.name).DeleteCollection(ctx, withItsPods, selector),
+			namespace.deleteJobs(ctx, selector),
 			pods.DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
 		)
 	}); err != nil {
@@ -530,6 +532,14 @@ func (namespace *namespace) clearPods(ctx context.Context, label string, kept ma
 		return fmt.Errorf("%d are still there after %s, Pod %s among them: %w", len(left), limit, left[0].Name, err)
 	}
 	return err
+}
+
+// deleteJobs deletes the Jobs that are selected, where the run's traits make any: otherwise it has no right to it.
+func (namespace *namespace) deleteJobs(ctx context.Context, selector metav1.ListOptions) error {
+	if !namespace.jobs {
+		return nil
+	}
+	return namespace.client.BatchV1().Jobs(namespace.name).DeleteCollection(ctx, withItsPods, selector)
 }
 
 // removeBut is remove, but for the Pods that are kept and what they use: their namespace stays.
@@ -580,7 +590,7 @@ func (namespace *namespace) removeObjects(ctx context.Context, selector metav1.L
 		if err := errors.Join(
 			apps.Deployments(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
 			apps.DaemonSets(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
-			namespace.client.BatchV1().Jobs(name).DeleteCollection(ctx, withItsPods, selector),
+			namespace.deleteJobs(ctx, selector),
 			core.Pods(name).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &soon}, selector),
 			core.ConfigMaps(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),
 			core.Secrets(name).DeleteCollection(ctx, metav1.DeleteOptions{}, selector),

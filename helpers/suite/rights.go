@@ -42,7 +42,6 @@ func rightsOf(traits []Trait, given bool) (cluster, namespaced []Right) {
 		{"", "events", []string{"list", "watch"}, "to learn why a Pod does not come up"},
 		{"apps", "deployments", []string{"deletecollection"}, "to leave nothing behind"},
 		{"apps", "daemonsets", []string{"deletecollection"}, "to leave nothing behind"},
-		{"batch", "jobs", []string{"deletecollection"}, "to leave nothing behind"},
 	}
 	const nothingLeft = "to leave nothing behind"
 	if given {
@@ -53,17 +52,25 @@ func rightsOf(traits []Trait, given bool) (cluster, namespaced []Right) {
 	}
 	for _, trait := range traits {
 		namespaced = append(namespaced, trait.Rights...)
+	}
+	return merged(cluster), merged(append(namespaced, rightsToCreate(traits)...))
+}
+
+// rightsToCreate are what the objects of the traits' fixtures take.
+func rightsToCreate(traits []Trait) []Right {
+	var rights []Right
+	for _, trait := range traits {
 		for _, fixture := range trait.AllFixtures() {
 			objects, err := fixture.Objects()
 			if err != nil {
 				continue // the trait itself says so
 			}
 			for _, object := range objects {
-				namespaced = append(namespaced, rightToCreate(object))
+				rights = append(rights, rightToCreate(object))
 			}
 		}
 	}
-	return merged(cluster), merged(namespaced)
+	return rights
 }
 
 // rightToCreate is what an object of a fixture takes.
@@ -79,7 +86,7 @@ func rightToCreate(object runtime.Object) Right {
 	case *appsv1.DaemonSet:
 		return Right{"apps", "daemonsets", create, "to have Pods that a controller makes"}
 	case *batchv1.Job:
-		return Right{"batch", "jobs", create, "to have Pods that a controller makes"}
+		return Right{"batch", "jobs", []string{"create", "deletecollection"}, "to have Pods that a controller makes"}
 	}
 	return Right{"", "pods", create, "to have Pods to look at"}
 }

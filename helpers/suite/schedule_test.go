@@ -223,7 +223,7 @@ func TestATargetMakesRoomForTheNext(t *testing.T) {
 			t.Error("the second target's Pods were created before the first one's were gone")
 		}
 		expectEqual(t, "controllers", cluster.Events("delete all"),
-			[]string{"delete all deployments", "delete all daemonsets", "delete all jobs", "delete all pods"})
+			[]string{"delete all deployments", "delete all daemonsets", "delete all pods"})
 	})
 }
 
