@@ -145,7 +145,7 @@ func TestMemoryKillIsJudged(t *testing.T) {
 		"the answer is lost":             {both(unanswered(eatCommand, reports.Lost), afterTheKill(t, false, unchanged)), reports.Inconclusive, reports.Lost},
 		"the container is not restarted": {killedAsAWhole(t, false, unchanged), reports.Inconclusive, reports.OutOfTime},
 		"it ended for another reason":    {killedAsAWhole(t, true, ended("Error")), reports.Inconclusive, reports.Precondition},
-		"its processes are left":         {killedAsAWhole(t, true, ended(reasonOOMKilled)), reports.Nonconformant, ""},
+		"no process is new":              {killedAsAWhole(t, true, ended(reasonOOMKilled)), reports.Inconclusive, reports.Precondition},
 		"it was not killed as a whole, which it is to be": {both(
 			answerTo(t, groupKillCommand, func(answers *[]map[string]any) { (*answers)[0]["output"] = "1\n" }), afterTheKill(t, false, unchanged),
 		), reports.Inconclusive, reports.OutOfTime},
