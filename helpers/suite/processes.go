@@ -106,9 +106,14 @@ func (session *Session) settledSnapshot(ctx context.Context, fixture Fixture, co
 var ociRuntime = regexp.MustCompile(`^(.*[/-])?(runc|crun|youki)([.-][^/]*)?$|^/proc/self/exe$`)
 
 // starting tells whether a process is the init of an OCI runtime that has not become the container's yet: runc and its
-// kin start as "runc init".
+// kin start as "runc init". In the node's namespace, whose process 1 is foreign, those of other Pods come and go for as long as anybody
+// looks: there only those count that are in a container of the Pod.
 func starting(snapshot process.Snapshot) bool {
+	everybodys := snapshot.First() == process.HolderForeign
 	for _, each := range snapshot.Processes {
+		if everybodys && snapshot.Owners[each.PID] == "" {
+			continue
+		}
 		if len(each.Arguments) == 2 && each.Arguments[1] == "init" && ociRuntime.MatchString(each.Arguments[0]) {
 			return true
 		}

@@ -286,3 +286,25 @@ func TestAnAnswerThatIsNoSnapshotIsLost(t *testing.T) {
 		expectVerdict(t, result, reports.Inconclusive, reports.Lost, "container one: process snapshot")
 	})
 }
+
+// TestOthersThatStartAreNotWaitedFor in the node's namespace, where Pods are started all the time, and those of the Pod are.
+func TestOthersThatStartAreNotWaitedFor(t *testing.T) {
+	pod, node := "2:pids:/kubepods/pod1/ccc\n", "2:pids:/init.scope\n"
+	init := process.Process{PID: 30, Arguments: []string{"runc", "init"}, Cgroups: "2:pids:/kubepods/pod2/ddd\n"}
+	look, pause := process.Process{PID: 40, Cgroups: pod}, process.Process{PID: 1, Cgroups: "2:pids:/kubepods/pod1/aaa\n"}
+	for name, test := range map[string]struct {
+		first  process.Process
+		owners map[int]string
+		want   bool
+	}{
+		"another Pod's, in the node's namespace":   {process.Process{PID: 1, Cgroups: node}, map[int]string{40: "shell"}, false},
+		"the Pod's, in the node's namespace":       {process.Process{PID: 1, Cgroups: node}, map[int]string{40: "shell", 30: "nginx"}, true},
+		"not yet a container's, in the Pod's":      {pause, map[int]string{40: "shell"}, true},
+		"where cgroups do not tell whose anything": {process.Process{PID: 1}, map[int]string{40: "shell"}, true},
+	} {
+		snapshot := process.Snapshot{Self: 40, Processes: []process.Process{test.first, init, look}, Owners: test.owners}
+		if got := starting(snapshot); got != test.want {
+			t.Errorf("%s: it is waited for: %t", name, got)
+		}
+	}
+}
