@@ -31,12 +31,12 @@ e2e: bin ## provision a kind cluster, check the traits, report, delete it (PROFI
 	$(RUN)
 
 .PHONY: runtimes
-runtimes: ## check profile core under runc, crun and gVisor side by side on one cluster (RUNTIMES=, KEEP=1)
-	$(MAKE) e2e PROFILE=core RUNTIMES=$(or $(RUNTIMES),runc$(comma)crun$(comma)runsc) REPORT_DIR=$(or $(REPORT_DIR),reports/out/runtimes) \
+runtimes: ## check profile core under runc, crun and gVisor side by side on one cluster (PROFILE=full, RUNTIMES=, KEEP=1)
+	$(MAKE) e2e PROFILE=$(if $(filter command environment,$(origin PROFILE)),$(PROFILE),core) RUNTIMES=$(or $(RUNTIMES),runc$(comma)crun$(comma)runsc) REPORT_DIR=$(or $(REPORT_DIR),reports/out/runtimes) \
 		ARGS="--known-deviations=fixtures/runtimes/deviations.yaml $(ARGS)"
 
 .PHONY: findings
-findings: bin ## write fixtures/runtimes/FINDINGS.md from the reports of make runtimes
+findings: bin ## write fixtures/runtimes/FINDINGS.md from the reports of make runtimes PROFILE=full
 	bin/sharedpid findings $(or $(REPORT_DIR),reports/out/runtimes)/run.json > fixtures/runtimes/FINDINGS.md.new
 	mv fixtures/runtimes/FINDINGS.md.new fixtures/runtimes/FINDINGS.md
 

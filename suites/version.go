@@ -18,7 +18,7 @@ import (
 
 // Version is the version of the suite: of its traits, of its command and of its reports. CONTRIBUTING.md says what a version may
 // change. Between releases it is the next one with "-dev" behind it.
-const Version = "v0.2.0"
+const Version = "v0.3.0-dev"
 
 // releases are the traits of every released version, by which results of that version are verified.
 //
