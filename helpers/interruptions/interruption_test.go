@@ -63,6 +63,20 @@ func TestLeftProcessesAreFound(t *testing.T) {
 	if !slices.Equal(found, []string{"sleep 300"}) {
 		t.Errorf("found are %q", found)
 	}
+	shared := filepath.Join(t.TempDir(), nameServer)
+	if err := os.Symlink("/bin/sleep", shared); err != nil {
+		t.Fatal(err)
+	}
+	everybodys := exec.CommandContext(t.Context(), shared, "301")
+	everybodys.Env = left.Env
+	if err := everybodys.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = everybodys.Wait() }()
+	defer func() { _ = everybodys.Process.Kill() }()
+	if found, err := marked(variable); err != nil || !slices.Equal(found, []string{"sleep 300"}) {
+		t.Errorf("beside the engine's own server are found %q, %v", found, err)
+	}
 	if others, err := marked(variable + "0"); err != nil || len(others) > 0 {
 		t.Errorf("of another try are found %q, %v", others, err)
 	}

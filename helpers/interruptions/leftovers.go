@@ -75,6 +75,9 @@ func (tries *tries) look(ctx context.Context, number int) (state, error) {
 	return now, nil
 }
 
+// nameServer is podman's for a whole network: the first container starts it, whoever's that is, and it ends with the last.
+const nameServer = "aardvark-dns"
+
 // marked are the processes that have a variable in their environment, as a line each.
 func marked(variable string) ([]string, error) {
 	paths, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -88,7 +91,10 @@ func marked(variable string) ([]string, error) {
 			continue
 		}
 		arguments, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
-		found = append(found, strings.TrimSpace(strings.ReplaceAll(string(arguments), "\x00", " ")))
+		line := strings.TrimSpace(strings.ReplaceAll(string(arguments), "\x00", " "))
+		if program, _, _ := strings.Cut(line, " "); filepath.Base(program) != nameServer {
+			found = append(found, line)
+		}
 	}
 	return found, nil
 }
