@@ -162,15 +162,3 @@ func TestVersionRange(t *testing.T) {
 		}
 	}
 }
-
-func TestShippedListIsRead(t *testing.T) {
-	list, err := Read(filepath.Join("..", "..", "fixtures", "runtimes", "deviations.yaml"), known)
-	if err != nil || len(list.entries) == 0 {
-		t.Fatalf("%d entries, %v", len(list.entries), err)
-	}
-	for _, entry := range list.entries {
-		if entry.Consequence == "" {
-			t.Errorf("%s of %s lacks its consequence", entry.Trait, entry.Runtime)
-		}
-	}
-}
