@@ -25,6 +25,13 @@ var attachOwner = suite.Process{Container: "owner", Arguments: []string{"sleep",
 const attachFolder = "/offered/attach"
 
 // attachTrait is what the attach protocols of the JVM and of .NET rest on: the sockets lie in /tmp of the container that is attached to.
+// visitorAllowed is why a visitor of another uid was not denied.
+var visitorAllowed = suite.Cause{
+	Words:    "must be denied",
+	Cause:    "the visitor has capabilities or a uid that its securityContext does not give it",
+	NextStep: "compare Uid and CapEff in /proc/self/status of the container with its securityContext",
+}
+
 var attachTrait = suite.Trait{
 	ID: "filesystem/attach-through-proc-root",
 	Statement: "A permitted sibling MUST reach the Unix sockets and FIFOs of another container through /proc/PID/root, known there by the pid and " +
@@ -48,12 +55,7 @@ var attachTrait = suite.Trait{
 			Cause:    "the containers share a mount namespace, or a volume that one of them does not mount",
 			NextStep: "look at /proc/self/mounts of both containers",
 		},
-		{
-			Words:    "must be denied",
-			Cause:    "the visitor has capabilities or a uid that its securityContext does not give it",
-			NextStep: "compare Uid and CapEff in /proc/self/status of the container with its securityContext",
-		},
-		narrowedRoot,
+		visitorAllowed, narrowedRoot,
 	},
 	Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 		target, err := attachTarget(ctx, session)
@@ -107,12 +109,7 @@ var watchTrait = suite.Trait{
 			Cause:    "the runtime's kernel tells of changes only who has the file from the same mount",
 			NextStep: "compare stat of the file through /proc/PID/root with the one in the container itself: device and inode must be equal",
 		},
-		{
-			Words:    "must be denied",
-			Cause:    "the visitor has capabilities or a uid that its securityContext does not give it",
-			NextStep: "compare Uid and CapEff in /proc/self/status of the container with its securityContext",
-		},
-		narrowedRoot,
+		visitorAllowed, narrowedRoot,
 	},
 	Check: func(ctx context.Context, session *suite.Session, judge suite.Judge) error {
 		target, err := attachTarget(ctx, session)

@@ -670,24 +670,13 @@ func (namespace *namespace) diagnose(ctx context.Context, trait Trait, target *t
 
 // containersOf are the names of the containers that a fixture itself has. What admission adds is not the suite's to show.
 func containersOf(fixture Fixture) []string {
-	objects, err := fixture.Objects()
+	pods, err := fixture.Pods()
 	if err != nil {
 		return nil
 	}
 	var names []string
-	for _, object := range objects {
-		var spec corev1.PodSpec
-		switch object := object.(type) {
-		case *corev1.Pod:
-			spec = object.Spec
-		case *appsv1.Deployment:
-			spec = object.Spec.Template.Spec
-		case *appsv1.DaemonSet:
-			spec = object.Spec.Template.Spec
-		case *batchv1.Job:
-			spec = object.Spec.Template.Spec
-		}
-		for _, each := range slices.Concat(spec.InitContainers, spec.Containers) {
+	for _, made := range pods {
+		for _, each := range slices.Concat(made.Spec.InitContainers, made.Spec.Containers) {
 			names = append(names, each.Name)
 		}
 	}
