@@ -24,7 +24,6 @@ var attachOwner = suite.Process{Container: "owner", Arguments: []string{"sleep",
 // attachFolder is what the owner offers to who attaches to it, on a volume that it alone mounts.
 const attachFolder = "/offered/attach"
 
-// attachTrait is what the attach protocols of the JVM and of .NET rest on: the sockets lie in /tmp of the container that is attached to.
 // visitorAllowed is why a visitor of another uid was not denied.
 var visitorAllowed = suite.Cause{
 	Words:    "must be denied",
@@ -32,6 +31,7 @@ var visitorAllowed = suite.Cause{
 	NextStep: "compare Uid and CapEff in /proc/self/status of the container with its securityContext",
 }
 
+// attachTrait is what the attach protocols of the JVM and of .NET rest on: the sockets lie in /tmp of the container that is attached to.
 var attachTrait = suite.Trait{
 	ID: "filesystem/attach-through-proc-root",
 	Statement: "A permitted sibling MUST reach the Unix sockets and FIFOs of another container through /proc/PID/root, known there by the pid and " +

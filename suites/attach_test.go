@@ -20,10 +20,10 @@ func metAttaching(t *testing.T, container, words string, command, exitCode int, 
 
 func TestAttachedSiblingsAreJudged(t *testing.T) {
 	permitted := func(command, exitCode int, output string) func(*reports.Look) {
-		return metAttaching(t, "tracer", " connect ", command, exitCode, output)
+		return metAttaching(t, "tracer", writeInto("", "tracer"), command, exitCode, output)
 	}
 	stranger := func(command, exitCode int, output string) func(*reports.Look) {
-		return metAttaching(t, "visitor", " connect ", command, exitCode, output)
+		return metAttaching(t, "visitor", writeInto("", "visitor"), command, exitCode, output)
 	}
 	own := func(command, exitCode int, output string) func(*reports.Look) {
 		return metAttaching(t, "owner", "echo owner", command, exitCode, output)
@@ -45,7 +45,7 @@ func TestAttachedSiblingsAreJudged(t *testing.T) {
 		"what it writes comes out":       {own(1, 0, "tracer\nvisitor\nowner\n"), reports.Nonconformant, ""},
 		"another uid finds nothing":      {stranger(2, 1, "connect: No such file or directory\n"), reports.Inconclusive, reports.Precondition},
 		"another uid sees no process":    {stranger(0, 1, "sh: can't open /proc/8/cmdline: no such file\n"), reports.Inconclusive, reports.Precondition},
-		"hidepid":                        {hiddenVisitor(t, " connect ", 2, 3), reports.Conformant, ""},
+		"hidepid":                        {hiddenVisitor(t, writeInto("", "visitor"), 2, 3), reports.Conformant, ""},
 		"its program is not executed":    {stranger(2, 126, "sh: /programs/system-calls: Permission denied\n"), reports.Inconclusive, reports.Precondition},
 		"the owner is not served either": {own(0, 1, "connect: Connection refused\n"), reports.Inconclusive, reports.Precondition},
 		"the owner's line is late":       {own(1, 0, "tracer\n"), reports.Inconclusive, reports.Precondition},
@@ -55,12 +55,34 @@ func TestAttachedSiblingsAreJudged(t *testing.T) {
 		"a folder that is read-only": {answerTo(t, "write /programs/system-calls of attach/", func(answer *execAnswer) {
 			*answer = execAnswer{1, "sh: can't create /programs/system-calls.1: Read-only file system\n"}
 		}), reports.Inconclusive, reports.Precondition},
-		"an owner that was restarted": {restartedMeanwhile(t, "attach/tracer"), reports.Inconclusive, reports.Precondition},
+		"an owner that was restarted": {restartedBetween(t, attachTrait.ID, "attach/tracer"), reports.Inconclusive, reports.Precondition},
 	})
 }
 
 // startTime is the last field in the beginning of /proc/PID/stat, in a snapshot.
 var startTime = regexp.MustCompile(`(?m)^(/proc/\d+/stat:.*\) \S(?: \S+){18} )\d+`)
+
+// restartedBetween shows younger processes in the last shared look at a Pod that a trait was given.
+func restartedBetween(t *testing.T, trait, where string) func(*reports.Look) {
+	t.Helper()
+	seen, last := "processes seen from "+where, ""
+	for _, look := range readRecording(t, "testdata/healthy.json.gz").Looks {
+		if look.By == trait && look.Question == "probe "+seen {
+			last = seen + " #" + string(look.Answer)
+		}
+	}
+	if last == "" {
+		t.Fatalf("%s has not looked at the %s", trait, seen)
+	}
+	younger := answerTo(t, seen, func(answer *snapshotAnswer) {
+		answer.Output = startTime.ReplaceAllString(answer.Output, "${1}4000000000")
+	})
+	return func(look *reports.Look) {
+		if look.By == last {
+			younger(look)
+		}
+	}
+}
 
 // restartedMeanwhile shows younger processes in all looks at a Pod but the first.
 func restartedMeanwhile(t *testing.T, where string) func(*reports.Look) {

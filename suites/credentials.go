@@ -329,7 +329,7 @@ var credentialTraits = []suite.Trait{
 		}},
 		Check: checkUserNamespace,
 	},
-	systemCallsTrait, groupsPolicyTrait,
+	systemCallsTrait, debuggedTrait, groupsPolicyTrait,
 }
 
 // accessClaim says what a caller must meet with a target: "allowed" or an errno.

@@ -32,7 +32,7 @@ var tasks = []reports.Task{
 		accessWay(needsPtrace, access.CallerTracer, access.TargetWorker, "root"),
 	}},
 	{Name: "trace", Question: "Can a container attach a debugger to a process of another one?", Ways: []reports.Way{
-		callWay(needsUser, access.CallerStranger, "ptrace"), callWay(needsPtrace, access.CallerTracer, "ptrace"),
+		{Needs: needsUser, Trait: debuggedTrait.ID, Pod: "attach"}, callWay(needsPtrace, access.CallerTracer, "ptrace"),
 	}},
 	{Name: "attach", Question: "Can a container reach the socket by which a JVM or .NET process of another one is attached to?", Ways: []reports.Way{
 		{Needs: needsUser, Trait: attachTrait.ID, Pod: "attach"},

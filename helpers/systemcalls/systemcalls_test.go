@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -130,6 +131,33 @@ func TestProgramOnFiles(t *testing.T) {
 	} {
 		if output, _ := exec.CommandContext(t.Context(), file, test.arguments...).CombinedOutput(); !strings.HasPrefix(string(output), test.want) {
 			t.Errorf("%q prints %q, want %q", test.arguments, output, test.want)
+		}
+	}
+}
+
+// TestProgramDebugs a process that serves, again and again: it answers meanwhile and afterwards.
+func TestProgramDebugs(t *testing.T) {
+	if scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); len(scope) > 0 && scope[0] != '0' && os.Getuid() != 0 {
+		t.Skipf("Yama's ptrace_scope is %s", scope)
+	}
+	file, folder := programFile(t), filepath.Join(t.TempDir(), "served")
+	server := exec.CommandContext(t.Context(), file, "serve", folder)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Wait() }()
+	defer func() { _ = server.Process.Kill() }()
+	for exec.CommandContext(t.Context(), file, "connect", folder+"/socket").Run() != nil && t.Context().Err() == nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	for range 5 {
+		debugger := exec.CommandContext(t.Context(), file, "debug", strconv.Itoa(server.Process.Pid), folder+"/socket")
+		output, err := debugger.CombinedOutput()
+		party := strconv.Itoa(debugger.Process.Pid) + " " + strconv.Itoa(os.Getuid())
+		saw := regexp.MustCompile(`^{"threads":([1-9]\d*),"stacks":([1-9]\d*),"calls":\[.*"getsockopt".*"write".*\],"during":"` + party + `","after":"` + party +
+			`","tracerPid":"0"}\n$`).FindSubmatch(output)
+		if err != nil || saw == nil || string(saw[1]) != string(saw[2]) {
+			t.Fatalf("%v: %s", err, output)
 		}
 	}
 }

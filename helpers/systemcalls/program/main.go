@@ -5,8 +5,9 @@
 //	serve FOLDER             to be a process that others attach to
 //	connect SOCKET           to attach to it
 //	watch FILE FIFO SECONDS  to notice that a file changes when something is written into a FIFO
+//	debug PID SOCKET         to do to a process that serves what debuggers do, and print a line of JSON
 //
-// What refuses the last three is printed in the words of strerror(3), as programs do that shells start.
+// What refuses the last four is printed in the words of strerror(3), as programs do that shells start.
 //
 // It is carried into containers of any image, and therefore static, small, and for Linux alone.
 package main
@@ -52,7 +53,7 @@ func main() {
 	// Of a tracer and of namespaces it is the thread that counts.
 	runtime.LockOSThread()
 	if len(os.Args) < 2 {
-		_, _ = os.Stderr.WriteString("usage: program PID... | serve FOLDER | connect SOCKET | watch FILE FIFO SECONDS\n")
+		_, _ = os.Stderr.WriteString("usage: program PID... | serve FOLDER | connect SOCKET | watch FILE FIFO SECONDS | debug PID SOCKET\n")
 		os.Exit(2)
 	}
 	switch arguments := os.Args[2:]; {
@@ -64,6 +65,12 @@ func main() {
 		seconds, err := strconv.Atoi(arguments[2])
 		if err == nil {
 			err = watch(arguments[0], arguments[1], time.Duration(seconds)*time.Second)
+		}
+		end(err)
+	case os.Args[1] == "debug" && len(arguments) == 2:
+		pid, err := strconv.Atoi(arguments[0])
+		if err == nil {
+			err = debug(pid, arguments[1])
 		}
 		end(err)
 	default:
