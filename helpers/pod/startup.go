@@ -85,6 +85,9 @@ func startError(status corev1.ContainerStatus) (retried, error) {
 	if !known {
 		return 0, nil
 	}
+	if again == retriesNothing && (strings.Contains(message, "error reading from server") || strings.Contains(message, "code = Unavailable")) {
+		again = retriesStart // the runtime has ended: the kubelet asks it again
+	}
 	return again, fmt.Errorf("container %s of image %s: %s: %s", status.Name, status.Image, reason, message)
 }
 
@@ -103,6 +106,19 @@ func (patience Patience) exhausted(failures []startFailure, now time.Time) (time
 		}
 	}
 	return left, nil
+}
+
+// Disruption says why a Pod is ended by somebody else than the suite, an eviction or a preemption, empty when it is not.
+func Disruption(pod *corev1.Pod) string {
+	if pod == nil {
+		return ""
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.DisruptionTarget && condition.Status == corev1.ConditionTrue {
+			return fmt.Sprintf("the Pod is evicted: %s: %s", condition.Reason, condition.Message)
+		}
+	}
+	return ""
 }
 
 // cannotComeUp says why the Pod cannot run any more, or in which time its containers will have failed to start for too long.

@@ -54,7 +54,8 @@ func (pod *Pod) waitUp(ctx context.Context, what string, limit time.Duration, do
 // changes: 0 for not at all.
 type hopeless func(state) (again time.Duration, err error)
 
-// wait is Wait with what ends it early. Without it nothing does but a node that is lost or a runtime that a node does not have.
+// wait is Wait with what ends it early. Without it nothing does but a node that is lost, a runtime that a node does not have, and an
+// eviction.
 func (pod *Pod) wait(
 	ctx context.Context, what string, limit time.Duration, done func(*corev1.Pod) bool, hopeless hopeless,
 ) error {
@@ -88,6 +89,9 @@ func (pod *Pod) wait(
 func (pod *Pod) endsEarly(state state, hopeless hopeless) (time.Duration, error) {
 	if sandbox := state.sandbox(); noRuntime(sandbox) {
 		return 0, kinded{reports.NotStarted, sandbox}
+	}
+	if evicted := Disruption(state.last); evicted != "" {
+		return 0, kinded{reports.Lost, errors.New(evicted)}
 	}
 	if hopeless == nil {
 		return 0, nil

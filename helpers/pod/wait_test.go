@@ -154,6 +154,26 @@ func TestWaitEndsAtOnceWhenNothingIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestWaitOutlastsARuntimeThatEnds: the kubelet could not ask it about an image, and asks it again.
+func TestWaitOutlastsARuntimeThatEnds(t *testing.T) {
+	for _, words := range []string{
+		"error reading from server: connection reset by peer", "rpc error: code = Unavailable desc = connection error",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			cluster := newCluster(t)
+			created := cluster.create(t, "pod")
+			cluster.change(t, "pod", func(pod *corev1.Pod) {
+				waiting("CreateContainerConfigError")(pod)
+				pod.Status.ContainerStatuses[0].State.Waiting.Message = words
+			})
+			time.AfterFunc(testPatience.Start/2, func() { cluster.change(t, "pod", running) })
+			if err := created.WaitRunning(t.Context(), time.Minute, "c"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func startError128(pod *corev1.Pod) {
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{waitingStatus("c", "CrashLoopBackOff")}
 	pod.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 128, Reason: "StartError"}
@@ -278,6 +298,24 @@ func TestAFailedPodEndsTheWait(t *testing.T) {
 		expectError(t, created.Wait(t.Context(), "what never comes", time.Minute, never), reports.OutOfTime)
 		start = time.Now()
 		expectError(t, created.WaitRunning(t.Context(), time.Minute, "c"), reports.Lost, "being deleted")
+		expectAfter(t, start, 0)
+	})
+}
+
+// TestAnEvictionEndsEveryWait: also that for a Pod which was ended on purpose, and for one that is gone.
+func TestAnEvictionEndsEveryWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		created := cluster.create(t, "pod")
+		start := time.Now()
+		cluster.change(t, "pod", func(pod *corev1.Pod) {
+			pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
+				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "TerminationByKubelet", Message: "low on resource: memory",
+			})
+		})
+		const words = "the Pod is evicted: TerminationByKubelet: low on resource: memory"
+		expectError(t, created.Wait(t.Context(), "what never comes", time.Minute, never), reports.Lost, words)
+		expectError(t, created.WaitTolerant(t.Context(), "what never comes", time.Minute, never), reports.Lost, words)
 		expectAfter(t, start, 0)
 	})
 }

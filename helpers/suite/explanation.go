@@ -9,17 +9,33 @@ import (
 )
 
 const (
-	pullStep  = "name a registry that the node reaches with --image-registry, or the image with --image NAME=REFERENCE"
-	limitStep = "exempt the run's namespaces from the LimitRange"
-	classStep = "configure the handler on the node, or leave --runtime-class out"
-	startStep = "name an image that has the program with --image NAME=REFERENCE, or take the suite's own"
-	slowStep  = "look at the diagnosis below and at the node's load; --patience FACTOR stretches the limits"
+	pullStep    = "name a registry that the node reaches with --image-registry, or the image with --image NAME=REFERENCE"
+	limitStep   = "exempt the run's namespaces from the LimitRange"
+	classStep   = "configure the handler on the node, or leave --runtime-class out"
+	startStep   = "name an image that has the program with --image NAME=REFERENCE, or take the suite's own"
+	resumeStep  = "go on with --resume and the directory of its reports"
+	networkStep = "look at the network plugin's Pods, and at its configuration on the node, which is in /etc/cni/net.d as a rule"
+	slowStep    = "look at the diagnosis below and at the node's load; --patience FACTOR stretches the limits"
 )
+
+const (
+	runtimeGone = "the node's container runtime did not answer the kubelet"
+	runtimeStep = "look at the service of containerd or CRI-O on the node and at its log, then run again"
+	noProcess   = "no process could be made: a limit of the node, or of the Pods' cgroup, is reached"
+	processStep = "look at pids.max of the Pods' cgroups, and at the kubelet's podPidsLimit; raise what is reached, then run again"
+)
+
+const networkGone = "the node has no configuration of a network plugin"
 
 const noProgram = "the container's image does not have a program that the suite starts in it"
 
 // explanations are what any trait may meet: what keeps a Pod from being looked at.
 var explanations = []Cause{
+	{Words: "no space left on device", Cause: "a file system of the node is full, or has no inode left",
+		NextStep: "df and df -i on the node show which: free room there, then run again"},
+	{Words: "Resource temporarily unavailable", Cause: noProcess, NextStep: processStep}, // shells' words
+	{Words: "resource temporarily unavailable", Cause: noProcess, NextStep: processStep}, // Go's
+	{Words: "failed to create new OS thread", Cause: noProcess, NextStep: processStep},
 	{Words: "ErrImagePull", Cause: "the node cannot pull a test image", NextStep: pullStep},
 	{Words: "ImagePullBackOff", Cause: "the node cannot pull a test image", NextStep: pullStep},
 	{Words: "InvalidImageName", Cause: "a test image's reference is malformed", NextStep: "check --image and --image-registry"},
@@ -54,7 +70,11 @@ var explanations = []Cause{
 			"where a policy speaks, exempt namespaces with the label app.kubernetes.io/managed-by=sharedpid",
 	},
 	{Words: "Unauthorized", Cause: "the API accepts the run's token or certificate no longer",
-		NextStep: "log in to the cluster again, or start the Job anew, and run again"},
+		NextStep: "log in to the cluster again, and " + resumeStep + ", which keeps what is decided; a Job starts anew"},
+	{Words: "cni plugin not initialized", Cause: networkGone, NextStep: networkStep}, // containerd's words
+	{Words: "No CNI configuration file", Cause: networkGone, NextStep: networkStep},  // CRI-O's
+	{Words: "low on resource", Cause: "the node evicted a Pod of the trait",
+		NextStep: "kubectl describe node shows what is short: free it, or check on another node with --node"},
 	{Words: "is not ready", Cause: "the node was lost while it was looked at",
 		NextStep: "look at the node's kubelet and conditions with kubectl describe node, then run again"},
 	{Words: "was lost before the trait began", Cause: "the node was lost while it was looked at",
@@ -64,6 +84,8 @@ var explanations = []Cause{
 	{Words: "exec runs under another label",
 		Cause:    "the node's security module gives exec another label than the container (containerd#12886)",
 		NextStep: "update the runtime, or its profile; what the container's own processes may do is seen from a start process alone"},
+	{Words: "code = Unavailable", Cause: runtimeGone, NextStep: runtimeStep},
+	{Words: "error reading from server", Cause: runtimeGone, NextStep: runtimeStep},
 	{Words: "connection refused", Cause: "the API server does not answer",
 		NextStep: "kubectl get --raw '/readyz?verbose' shows what of the control plane is not well; run again when it is"},
 }
@@ -124,6 +146,7 @@ var kindExplanations = map[reports.Kind]Cause{
 var setUpSteps = []Cause{
 	{Words: "is cordoned", NextStep: "kubectl uncordon it, or name it with --node, which checks it all the same"},
 	{Words: "has the taint", NextStep: "name the node with --node, which tolerates its taints"},
+	{Words: "cni plugin not initialized", NextStep: networkStep},
 	{Words: "is not ready", NextStep: "kubectl describe node shows why"},
 	{Words: "has no node", NextStep: "kubectl get nodes shows what there is; --limit nodes=DURATION waits longer"},
 	{Words: "forbidden",

@@ -35,6 +35,17 @@ func TestExplain(t *testing.T) {
 			Reason: "container nginx of image box:1: RunContainerError: executable file `nginx` not found in $PATH"}, noProgram},
 		"no program under runsc": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted,
 			Reason: `container nginx of image box:1: StartError: error finding executable "nginx" in PATH [/bin]`}, noProgram},
+		"revoked token": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Refused, Reason: "Pod a/b, exec in container c: Unauthorized"},
+			"the API accepts the run's token or certificate no longer"},
+		"full disk": {Outcome{Verdict: reports.Inconclusive, Kind: reports.NotStarted,
+			Reason: `not within 1m0s: Failed to create pod sandbox: mkdir /var/log/pods/a: no space left on device`},
+			"a file system of the node is full, or has no inode left"},
+		"containerd ends": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Lost, Reason: `rpc error: code = Unavailable desc = connection error: ` +
+			`dial unix /run/containerd/containerd.sock: connect: connection refused`}, runtimeGone},
+		"no process": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Precondition, Reason: "sh: can't fork: Resource temporarily unavailable"},
+			noProcess},
+		"no network plugin": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Lost, Reason: "node a is not ready: container runtime network not ready: " +
+			"NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"}, networkGone},
 		"precondition": {Outcome{Verdict: reports.Inconclusive, Kind: reports.Precondition, Reason: "there is no pause"},
 			kindExplanations[reports.Precondition].Cause},
 	} {

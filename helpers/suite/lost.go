@@ -3,13 +3,14 @@ package suite
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"sharedpid.example/helpers/pod"
 	"sharedpid.example/reports"
 )
 
@@ -22,7 +23,7 @@ func lossOf(node *corev1.Node) string {
 		return "it is being deleted"
 	}
 	if ready := readiness(*node); ready.Status != corev1.ConditionTrue {
-		return strings.TrimSuffix("it is not ready: "+ready.Message, ": ")
+		return "it " + notReady(ready)
 	}
 	return ""
 }
@@ -60,6 +61,40 @@ func (run *run) lostNode(ctx context.Context, target *target) error {
 	defer run.mutex.Unlock()
 	run.losses[target.Node] = loss
 	return Undecided(reports.Lost, "node %s was lost before the trait began: %s", target.Node, loss)
+}
+
+// unlessEvicted returns the outcome of a trait on a target, which accuses nobody where a Pod of the trait's was evicted: what ended it
+// was not what the trait is about.
+func (run *run) unlessEvicted(trait Trait, target *target, outcome Outcome) Outcome {
+	if outcome.Verdict != reports.Nonconformant {
+		return outcome
+	}
+	for _, fixture := range trait.AllFixtures() {
+		if evicted := run.namespace.evicted(fixture, target); evicted != "" {
+			return Outcome{Verdict: reports.Inconclusive, Kind: reports.Lost, Reason: fmt.Sprintf("Pod %s: %s; before that was known: %s",
+				fixture.Name+target.suffix, evicted, outcome.Reason)}
+		}
+	}
+	return outcome
+}
+
+// evicted says why the Pod of a fixture on a target was evicted, empty when it was not.
+func (namespace *namespace) evicted(fixture Fixture, target *target) string {
+	namespace.mutex.Lock()
+	asked := namespace.created[fixture.Name+target.suffix]
+	namespace.mutex.Unlock()
+	if asked == nil {
+		return ""
+	}
+	select {
+	case <-asked.done:
+	default:
+		return ""
+	}
+	if asked.pod == nil {
+		return ""
+	}
+	return pod.Disruption(asked.pod.Last())
 }
 
 // noteLosses looks at the nodes of the targets once more, and adds those that were lost midway to what is left out.

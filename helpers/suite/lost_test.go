@@ -117,6 +117,39 @@ func TestANodeThatComesBackIsLookedAtAgain(t *testing.T) {
 	})
 }
 
+// TestNobodyIsAccusedOfAnEviction: what was seen of a Pod that is evicted says nothing of the trait, and of another Pod it stands.
+func TestNobodyIsAccusedOfAnEviction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t, newNode("a"))
+		evicted, other := newFixture("evicted", "one"), newFixture("other", "one")
+		accuses := func(fixture Fixture) func(context.Context, *Session, Judge) error {
+			return func(ctx context.Context, session *Session, _ Judge) error {
+				if err := session.Running(ctx, fixture, "one"); err != nil {
+					return err
+				}
+				cluster.Change(session.run.namespace.name, "evicted", func(pod *corev1.Pod) {
+					pod.Status.Conditions = []corev1.PodCondition{{
+						Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "TerminationByKubelet", Message: "low on resource: memory",
+					}}
+				})
+				synctest.Wait()
+				return &Violation{"it ended with 137"}
+			}
+		}
+		run := cluster.mustRun(t, Options{Parallel: 1, Traits: []Trait{
+			newTrait("group/a-evicted", accuses(evicted), evicted), newTrait("group/b-other", accuses(other), other),
+			newTrait("group/c-conformant", passes, evicted),
+		}})
+		by := byTrait(run)
+		expectVerdict(t, by["group/a-evicted"], reports.Inconclusive, reports.Lost, "low on resource: memory")
+		if result := by["group/a-evicted"]; !strings.Contains(result.Reason, "it ended with 137") || !strings.Contains(result.Cause, "evicted") {
+			t.Errorf("the reason is %q, the cause %q", result.Reason, result.Cause)
+		}
+		expectVerdict(t, by["group/b-other"], reports.Nonconformant, "", "it ended with 137")
+		expectVerdict(t, by["group/c-conformant"], reports.Conformant, "", "")
+	})
+}
+
 // TestHowNodesAreLost by the end of a run, whatever its traits came to.
 func TestHowNodesAreLost(t *testing.T) {
 	another := func(node *corev1.Node) { node.UID = types.UID("another") }

@@ -300,6 +300,7 @@ func (run *run) check(ctx context.Context, trait Trait, target *target) {
 	if ctx.Err() != nil && outcome.Verdict == reports.Inconclusive {
 		return
 	}
+	outcome = run.unlessEvicted(trait, target, outcome)
 	run.doubt(target, outcome)
 	apply(&result, outcome, trait)
 	failed := begun && (result.Verdict == reports.Nonconformant || result.Verdict == reports.Inconclusive)

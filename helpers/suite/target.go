@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -336,12 +337,17 @@ func unusable(node corev1.Node, named bool) (why string, comingUp bool) {
 		return "is being deleted", false
 	}
 	if ready := readiness(node); ready.Status != corev1.ConditionTrue {
-		return "is not ready", ready.Status != corev1.ConditionUnknown && (named || !node.Spec.Unschedulable)
+		return notReady(ready), ready.Status != corev1.ConditionUnknown && (named || !node.Spec.Unschedulable)
 	}
 	if node.Spec.Unschedulable && !named {
 		return "is cordoned", false
 	}
 	return "", false
+}
+
+// notReady says that a node is not ready, with the kubelet's or the control plane's reason.
+func notReady(ready corev1.NodeCondition) string {
+	return strings.TrimSuffix("is not ready: "+ready.Message, ": ")
 }
 
 // readiness is the node's condition Ready, empty while a node that has just registered has none.
