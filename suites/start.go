@@ -48,7 +48,7 @@ func joinRefusal(ctx context.Context, session *suite.Session) (string, error) {
 }
 
 // refusedToStart tells whether a Pod could not start for another reason than an image or its configuration, which have nothing
-// to do with sharing, and than a runtime that takes longer than the kubelet waits for it.
+// to do with sharing, than a runtime that takes longer than the kubelet waits for it, and than a node that has run out of something.
 func refusedToStart(err error) bool {
 	var why *suite.Inconclusive
 	if !errors.As(err, &why) || why.Kind != reports.NotStarted {
@@ -64,6 +64,9 @@ func refusedToStart(err error) bool {
 		"DeadlineExceeded",
 		"failed to reserve", // containerd's and CRI-O's words when the kubelet asks again for what is still under way
 		"is reserved",
+		"no space left on device",
+		"Resource temporarily unavailable", // libc's words of fork(2), and Go's
+		"resource temporarily unavailable",
 	} {
 		if strings.Contains(why.Reason, reason) {
 			return false

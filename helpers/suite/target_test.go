@@ -60,7 +60,7 @@ func TestWhichTargetsARunLooksAt(t *testing.T) {
 		newNode("cordoned-down", cordoned, condition(corev1.ConditionFalse)),
 		newNode("deleted", deleted),
 		newNode("good", label("kernel", "new")),
-		newNode("lost", condition(corev1.ConditionUnknown)),
+		newNode("lost", condition(corev1.ConditionUnknown), func(node *corev1.Node) { node.Status.Conditions[0].Message = "Kubelet stopped." }),
 		newNode("preferred", taint("soft", corev1.TaintEffectPreferNoSchedule)),
 		newNode("tainted", taint("dedicated", corev1.TaintEffectNoSchedule), label("kernel", "new")),
 		newNode("windows", system("windows"), condition(corev1.ConditionFalse)),
@@ -73,11 +73,11 @@ func TestWhichTargetsARunLooksAt(t *testing.T) {
 		left    []string
 	}{
 		"all": {nil, noClass, []string{"good", "preferred", "without-label"}, []string{
-			"cordoned is cordoned", "cordoned-down is not ready", "deleted is being deleted", "lost is not ready",
+			"cordoned is cordoned", "cordoned-down is not ready", "deleted is being deleted", "lost is not ready: Kubelet stopped.",
 			"tainted has the taint dedicated:NoSchedule", "windows runs windows",
 		}},
 		"named, one twice": {[]string{"tainted", "cordoned", "lost", "tainted"}, noClass, []string{"cordoned", "tainted"}, []string{
-			"cordoned-down is not selected", "deleted is not selected", "good is not selected", "lost is not ready",
+			"cordoned-down is not selected", "deleted is not selected", "good is not selected", "lost is not ready: Kubelet stopped.",
 			"preferred is not selected", "windows is not selected", "without-label is not selected",
 		}},
 		"a class without scheduling": {
@@ -95,7 +95,7 @@ func TestWhichTargetsARunLooksAt(t *testing.T) {
 			[]string{"good/new", "good/dedicated", "preferred/dedicated", "tainted/dedicated", "without-label/dedicated"},
 			[]string{
 				"cordoned is cordoned", "cordoned-down is not ready", "deleted is being deleted",
-				"good/nowhere is not among the nodes of RuntimeClass nowhere (scheduling.nodeSelector a=b,z=1)", "lost is not ready",
+				"good/nowhere is not among the nodes of RuntimeClass nowhere (scheduling.nodeSelector a=b,z=1)", "lost is not ready: Kubelet stopped.",
 				"preferred/new is not among the nodes of RuntimeClass new (scheduling.nodeSelector kernel=new)",
 				"preferred/nowhere is not among the nodes of RuntimeClass nowhere (scheduling.nodeSelector a=b,z=1)",
 				"tainted/new has the taint dedicated:NoSchedule",
