@@ -26,6 +26,7 @@ type Client struct {
 	kubernetes.Interface
 	executor Executor
 	execs    *semaphore.Weighted
+	floods   *semaphore.Weighted // held by an exec that prints much
 	requests flowcontrol.RateLimiter
 }
 
@@ -57,7 +58,8 @@ func NewClientFrom(clientset kubernetes.Interface, executor Executor, limits Lim
 }
 
 func newClient(clientset kubernetes.Interface, executor Executor, limits Limits, requests flowcontrol.RateLimiter) *Client {
-	return &Client{Interface: clientset, executor: executor, execs: semaphore.NewWeighted(int64(limits.Execs)), requests: requests}
+	return &Client{Interface: clientset, executor: executor, execs: semaphore.NewWeighted(int64(limits.Execs)),
+		floods: semaphore.NewWeighted(1), requests: requests}
 }
 
 func (limits Limits) rateLimiter() (flowcontrol.RateLimiter, error) {

@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -94,13 +96,8 @@ func (pod *Pod) execInput(
 		return nil, pod.failed(ctx, doing, fmt.Errorf("waiting for its turn: %w", context.Cause(ctx)))
 	}
 	defer pod.client.execs.Release(1)
-	script := execScript(commands, input != nil)
 	results, err := retry(ctx, again, func(ctx context.Context) ([]ExecResult, error) {
-		output, err := pod.run(ctx, container, limit, input, script)
-		if err != nil {
-			return nil, err
-		}
-		return parseExec(commands, output)
+		return pod.run(ctx, container, limit, input, commands)
 	})
 	if err != nil {
 		return nil, pod.failed(ctx, doing, err)
@@ -108,33 +105,38 @@ func (pod *Pod) execInput(
 	return results, nil
 }
 
-// run runs a shell script in a container, with an input unless that is nil, and returns its standard output.
-func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, input []byte, script string) (string, error) {
+// run runs commands in a container, with an input unless that is nil, and reads what they showed.
+func (pod *Pod) run(ctx context.Context, container string, limit time.Duration, input []byte, commands []string) ([]ExecResult, error) {
 	if err := pod.client.requests.Wait(ctx); err != nil {
-		return "", err
+		return nil, err
 	}
 	bounded, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	limited, cancel := context.WithTimeoutCause(bounded, limit, notWithin(limit))
-	defer cancel()
+	turn := &turn{ctx: limited, free: pod.client.floods}
+	defer turn.end()
+	defer cancel() // before the turn ends, which a stream may still wait for
 	var stdin io.Reader
 	if input != nil {
 		stdin = bytes.NewReader(input)
 	}
-	stdout, stderr := output{flooded: stop}, output{flooded: stop}
+	stdout := output{kept: outputLimit, turn: turn, flooded: stop}
+	stderr := output{kept: longestWords, turn: turn, flooded: stop}
 	err := pod.client.executor.Execute(limited, pod.Namespace, pod.Name, &corev1.PodExecOptions{
-		Container: container, Command: []string{"sh", "-c", script}, Stdin: stdin != nil, Stdout: true, Stderr: true,
+		Container: container, Command: []string{"sh", "-c", execScript(commands, input != nil)}, Stdin: stdin != nil, Stdout: true, Stderr: true,
 	}, stdin, &stdout, &stderr)
 	var exit utilexec.CodeExitError
 	switch {
 	case context.Cause(bounded) == errFlooded: // even if the shell has ended by itself
-		return "", errFlooded
+		return nil, errFlooded
 	case errors.As(err, &exit):
-		return "", shellEnded{exit.Code, strings.TrimSpace(stderr.text.String() + stdout.text.String())}
+		return nil, shellEnded{exit.Code, words(stderr, stdout)}
 	case limited.Err() != nil:
-		return "", context.Cause(limited) // a stream that was cancelled may still write into the buffers: they are not read
+		return nil, context.Cause(limited) // a stream that was cancelled may still write into the buffers: they are not read
+	case err != nil:
+		return nil, err
 	}
-	return stdout.text.String(), err
+	return parseExec(commands, stdout.text)
 }
 
 // outputLimit is how many bytes an exec may print: a look at five thousand processes prints less than 30 MB, with the cgroups of all.
@@ -143,19 +145,82 @@ const outputLimit = 32 << 20
 // errFlooded is the error of an exec that printed more. It would print as much when it was asked again.
 var errFlooded error = kinded{reports.Precondition, fmt.Errorf("the commands print more than %d MiB", outputLimit>>20)}
 
-// output takes what an exec prints, and ends the exec when that is too much. It is no bytes.Buffer, which takes all from a stream at once.
+// output takes what an exec prints, and ends the exec when that is too much. It is no bytes.Buffer, which takes all from a stream at once,
+// and twice as much memory as it holds.
 type output struct {
-	text    bytes.Buffer
+	text    []byte
+	printed int // bytes, of which text has the first
+	kept    int // at most
+	turn    *turn
 	flooded func(error)
 }
 
 // Write takes text, or nothing when it is too much: the sender of a stream that ends soon need not hear of it.
 func (output *output) Write(text []byte) (int, error) {
-	if output.text.Len()+len(text) > outputLimit {
+	if output.printed += len(text); output.printed > outputLimit {
 		output.flooded(errFlooded)
 		return len(text), nil
 	}
-	return output.text.Write(text)
+	if output.printed > smallOutput && !output.turn.come() {
+		return len(text), nil
+	}
+	fits := text[:max(0, min(len(text), output.kept-len(output.text)))]
+	if need := len(output.text) + len(fits); need > cap(output.text) {
+		output.text = append(make([]byte, 0, min(2*need, output.kept)), output.text...)
+	}
+	output.text = append(output.text, fits...)
+	return len(text), nil
+}
+
+// smallOutput is up to how many bytes an exec may print while others print more: of execs that print much one at a time does, and the
+// streams of others wait. Together they could take all memory.
+const smallOutput = 1 << 20
+
+// turn is when an exec may print much.
+type turn struct {
+	ctx   context.Context // of the exec
+	free  *semaphore.Weighted
+	mutex sync.Mutex
+	here  bool
+	over  bool
+}
+
+// come waits until it is the exec's turn, and tells whether it is: it is not when the exec has ended.
+func (turn *turn) come() bool {
+	turn.mutex.Lock()
+	defer turn.mutex.Unlock()
+	if !turn.here && !turn.over && turn.ctx.Err() == nil {
+		turn.here = turn.free.Acquire(turn.ctx, 1) == nil
+	}
+	return turn.here && !turn.over
+}
+
+// end lets another exec have its turn.
+func (turn *turn) end() {
+	turn.mutex.Lock()
+	defer turn.mutex.Unlock()
+	if turn.over = true; turn.here {
+		turn.here = false
+		turn.free.Release(1)
+	}
+}
+
+// longestWords is how many bytes of what a shell said before it failed are kept.
+const longestWords = 1000
+
+// words are the first of what was printed, and how much more there was.
+func words(printed ...output) string {
+	var all []byte
+	more := 0
+	for _, each := range printed {
+		fits := each.text[:min(len(each.text), longestWords-len(all))]
+		all = append(all, fits...)
+		more += each.printed - len(fits)
+	}
+	if more > 0 {
+		return fmt.Sprintf("%s… (%d bytes more)", bytes.ToValidUTF8(all, nil), more)
+	}
+	return strings.TrimSpace(string(all))
 }
 
 // Executor runs a command in a container of a Pod.
@@ -271,6 +336,7 @@ const (
 	noInput       = " </dev/null"
 	encoded       = " | od -An -v -tx1 | tr -d ' \\n'; echo\n"
 	afterCommands = "echo complete\n"
+	afterAnswers  = "complete\n" // what that prints
 )
 
 // Answer returns what the shell script of an exec prints where its commands show what answer returns for them, in their order. It is
@@ -294,31 +360,41 @@ func Answer(script string, answer func(commands []string) ([]ExecResult, error))
 	for _, result := range results {
 		fmt.Fprintf(&printed, "%x\n", fmt.Sprintf("%s\n%d", result.Output, result.ExitCode))
 	}
-	return printed.String() + "complete\n", nil
+	return printed.String() + afterAnswers, nil
 }
 
 // errIncomplete says that the answer to an exec was lost on its way: not a result.
 var errIncomplete = errors.New("the answer is incomplete: its last line is missing")
 
-// parseExec reads what execScript of these commands printed.
-func parseExec(commands []string, output string) ([]ExecResult, error) {
-	lines := strings.Split(output, "\n")
-	if len(lines) != len(commands)+2 || lines[len(commands)] != "complete" || lines[len(commands)+1] != "" {
+// errNoAnswer says that something else was printed than the script prints. It would be printed again.
+func errNoAnswer(format string, values ...any) error {
+	return kinded{reports.Precondition, fmt.Errorf("what the exec printed is no answer: "+format, values...)}
+}
+
+// parseExec reads what execScript of these commands printed, and uses its memory.
+func parseExec(commands []string, output []byte) ([]ExecResult, error) {
+	whole, found := bytes.CutSuffix(output, []byte(afterAnswers))
+	lines := bytes.SplitN(whole, []byte("\n"), len(commands)+2)
+	switch {
+	case !found:
 		return nil, errIncomplete
+	case len(lines) != len(commands)+1 || len(lines[len(commands)]) > 0:
+		return nil, errNoAnswer("want %d lines and %q behind them", len(commands), strings.TrimSpace(afterAnswers))
 	}
 	results := make([]ExecResult, len(commands))
 	for i, command := range commands {
-		raw, err := hex.DecodeString(lines[i])
+		length, err := hex.Decode(lines[i], lines[i])
 		if err != nil {
-			return nil, fmt.Errorf("answer to %q: %w", command, err)
+			return nil, errNoAnswer("%w in that to %.80q", err, command)
 		}
+		raw := lines[i][:length]
 		end := bytes.LastIndexByte(raw, '\n')
 		if end < 0 {
-			return nil, fmt.Errorf("answer to %q has no exit code", command)
+			return nil, errNoAnswer("that to %.80q has no exit code", command)
 		}
 		exitCode, err := strconv.Atoi(string(raw[end+1:]))
 		if err != nil {
-			return nil, fmt.Errorf("answer to %q: %w", command, err)
+			return nil, errNoAnswer("that to %.80q ends with %.20q and not with an exit code", command, raw[end+1:])
 		}
 		results[i] = ExecResult{Command: command, Output: string(raw[:end]), ExitCode: exitCode}
 	}

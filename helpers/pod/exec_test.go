@@ -15,8 +15,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/sync/semaphore"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +35,7 @@ func runScript(t *testing.T, commands ...string) []ExecResult {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := parseExec(commands, string(output))
+	results, err := parseExec(commands, output)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,15 +68,37 @@ func TestSuccessHasNoErrno(t *testing.T) {
 func TestParseExecRefusesWhatIsCutShort(t *testing.T) {
 	commands := []string{"a", "b"}
 	whole := "0a30\n0a30\ncomplete\n"
-	if _, err := parseExec(commands, whole); err != nil {
+	if _, err := parseExec(commands, []byte(whole)); err != nil {
 		t.Fatal(err)
 	}
-	if results, err := parseExec(commands, "0a30\n0a30\n0a30\n"); !errors.Is(err, errIncomplete) {
+	if results, err := parseExec(commands, []byte("0a30\n0a30\n0a30\n")); !errors.Is(err, errIncomplete) {
 		t.Errorf("an answer without its last line is taken: %+v, %v", results, err)
 	}
 	for length := range len(whole) {
-		if _, err := parseExec(commands, whole[:length]); !errors.Is(err, errIncomplete) {
+		if _, err := parseExec(commands, []byte(whole[:length])); !errors.Is(err, errIncomplete) {
 			t.Errorf("%q: error is %v, want %v", whole[:length], err, errIncomplete)
+		}
+	}
+}
+
+// TestParseExecRefusesWhatIsNoAnswer and would be none if it were asked for again.
+func TestParseExecRefusesWhatIsNoAnswer(t *testing.T) {
+	for output, words := range map[string]string{
+		"0a30\ncomplete\n0a30\ncomplete\n": "want 1 lines",
+		"0a30\n0a30\ncomplete\n":           "want 1 lines",
+		"complete\n":                       "want 1 lines",
+		"0a30 complete\n":                  "want 1 lines",
+		"\x1b[2J\ncomplete\n":              "invalid byte",
+		"0\ncomplete\n":                    "odd length",
+		"30\ncomplete\n":                   "no exit code",
+		"0a\ncomplete\n":                   `ends with ""`,
+	} {
+		results, err := parseExec([]string{"command"}, []byte(output))
+		if KindOf(err) != reports.Precondition || !strings.Contains(err.Error(), words) {
+			t.Errorf("%q is %+v, %v; want %q", output, results, err, words)
+		}
+		if again, _ := mayHelp(err); again {
+			t.Errorf("%q is asked for again", output)
 		}
 	}
 }
@@ -82,7 +106,7 @@ func TestParseExecRefusesWhatIsCutShort(t *testing.T) {
 func FuzzParseExec(f *testing.F) {
 	f.Add("0a30\ncomplete\n")
 	f.Fuzz(func(t *testing.T, output string) {
-		if results, err := parseExec([]string{"command"}, output); err == nil && len(results) != 1 {
+		if results, err := parseExec([]string{"command"}, []byte(output)); err == nil && len(results) != 1 {
 			t.Errorf("%d results of one command", len(results))
 		}
 	})
@@ -166,15 +190,72 @@ func TestExecThatFloods(t *testing.T) {
 			}
 		})
 	}
-	taken := output{flooded: func(error) {}}
+	taken := output{kept: outputLimit, turn: &turn{ctx: t.Context(), free: semaphore.NewWeighted(1)}, flooded: func(error) {}}
 	for range 100 {
 		_, _ = taken.Write(make([]byte, 1<<20))
 	}
-	if taken.text.Cap() > 3*outputLimit {
-		t.Errorf("a flood takes %d bytes", taken.text.Cap())
+	if cap(taken.text) > outputLimit || len(taken.text) != outputLimit {
+		t.Errorf("of a flood %d bytes are kept in %d", len(taken.text), cap(taken.text))
 	}
-	if _, err := taken.Write(nil); err != nil || taken.text.Len() != outputLimit {
-		t.Errorf("what was taken has %d bytes, %v", taken.text.Len(), err)
+}
+
+// TestExecsThatPrintMuchTakeTurns and end with their limit while they wait.
+func TestExecsThatPrintMuchTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		var mutex sync.Mutex
+		var now, most int
+		cluster.executor.execute = func(ctx context.Context, attempt int, stdout, stderr io.Writer) error {
+			_, _ = io.WriteString(stderr, strings.Repeat(" ", smallOutput+1))
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			mutex.Lock()
+			now++
+			most = max(most, now)
+			mutex.Unlock()
+			time.Sleep(time.Second)
+			mutex.Lock()
+			now--
+			mutex.Unlock()
+			return answer(ctx, attempt, stdout, stderr)
+		}
+		made := cluster.create(t, "pod")
+		for limit, want := range map[time.Duration]int{2500 * time.Millisecond: 2, 1500 * time.Millisecond: 1} {
+			errs := make(chan error, 2)
+			for range 2 {
+				go func() {
+					_, err := made.Exec(t.Context(), "c", limit, "echo hi")
+					errs <- err
+				}()
+			}
+			answered := 0
+			for range 2 {
+				if err := <-errs; err == nil {
+					answered++
+				} else if KindOf(err) != reports.OutOfTime {
+					t.Errorf("an exec that waits ends with %v", err)
+				}
+			}
+			if most != 1 || answered != want {
+				t.Errorf("within %s %d print at once and %d are answered, want one and %d", limit, most, answered, want)
+			}
+		}
+	})
+}
+
+// TestWordsOfAShellAreShort, whatever it printed before it failed, and no half of a character is at their end.
+func TestWordsOfAShellAreShort(t *testing.T) {
+	cluster := newCluster(t)
+	cluster.executor.execute = func(_ context.Context, _ int, stdout, stderr io.Writer) error {
+		_, _ = io.WriteString(stderr, "sh: ü"+strings.Repeat("ü", 500_000))
+		_, _ = io.WriteString(stdout, "more")
+		return utilexec.CodeExitError{Err: errors.New("ended"), Code: 2}
+	}
+	_, err := cluster.create(t, "pod").Exec(t.Context(), "c", time.Minute, "cat")
+	if err == nil || len(err.Error()) > 2*longestWords || !utf8.ValidString(err.Error()) ||
+		!strings.Contains(err.Error(), "the shell ended with 2: sh: ü") || !strings.Contains(err.Error(), "ü… (999010 bytes more)") {
+		t.Errorf("the error is %.3000v", err)
 	}
 }
 
@@ -351,7 +432,7 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := parseExec(commands, printed)
+	results, err := parseExec(commands, []byte(printed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +552,7 @@ func TestExecThroughTheAPI(t *testing.T) {
 	if !Killed(err) || !strings.Contains(err.Error(), "Killed") {
 		t.Errorf("error is %v", err)
 	}
-	_, err = server(t, "", write(1, "6869")).run(t.Context(), "c", time.Minute, nil, "true")
+	_, err = server(t, "", write(1, "6869")).run(t.Context(), "c", time.Minute, nil, []string{"true"})
 	expectError(t, err, reports.Lost, "abnormal closure")
 	_, err = server(t, "", nil).Exec(t.Context(), "c", time.Minute, "true")
 	expectError(t, err, reports.Refused, "no exec")
@@ -479,6 +560,6 @@ func TestExecThroughTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Open(nil, "run", "pod").run(t.Context(), "c", time.Minute, nil, "true")
+	_, err = client.Open(nil, "run", "pod").run(t.Context(), "c", time.Minute, nil, []string{"true"})
 	expectError(t, err, reports.Lost, "refused")
 }
