@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 // RunFile is the name of the file that holds the JSON form of a run.
@@ -90,8 +92,31 @@ func encodeIndented(value any, before string) ([]byte, error) {
 	encoder.SetIndent(before, "  ")
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(value)
-	return content.Bytes(), err
+	return printable(content.Bytes()), err
 }
+
+// printable is JSON in which what is not printable stands as an escape, which means the same: none of it reaches the terminal of whoever
+// looks at the file.
+func printable(content []byte) []byte {
+	if bytes.IndexFunc(content, unprintable) < 0 {
+		return content
+	}
+	var escaped bytes.Buffer
+	escaped.Grow(len(content) + 64)
+	for _, char := range string(content) {
+		if !unprintable(char) {
+			escaped.WriteRune(char)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{char}) {
+			fmt.Fprintf(&escaped, "\\u%04x", unit)
+		}
+	}
+	return escaped.Bytes()
+}
+
+// unprintable tells of a character of JSON, which has no other control characters than ends of lines.
+func unprintable(char rune) bool { return char != '\n' && !strconv.IsPrint(char) }
 
 // Read reads the JSON form of a run from a file: of SchemaVersion, or of the version before it, which is translated. Its error is
 // an InputError of one line that names the path.

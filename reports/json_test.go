@@ -148,3 +148,31 @@ func TestEncodeIsThatOfTheWhole(t *testing.T) {
 		}
 	}
 }
+
+// FuzzDecode reads what anybody may have put into a run.json, and what it takes it writes and reads again as the same.
+func FuzzDecode(f *testing.F) {
+	for _, file := range []string{RunFile, "version-1-narrowed.json"} {
+		content, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Add([]byte(`{"schemaVersion": 2, "id": "\u202e\u001b", "results": [{"trait": "\ud800"}], "looks": [{}]}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		run, err := Decode(content)
+		if err != nil {
+			return
+		}
+		first, err := Encode(run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run, err = Decode(first); err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+		if second, err := Encode(run); err != nil || string(second) != string(first) {
+			t.Errorf("written again it is another, %v:\n%s\n%s", err, first, second)
+		}
+	})
+}

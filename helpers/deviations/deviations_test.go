@@ -162,3 +162,18 @@ func TestVersionRange(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRead reads what people may write: what it takes has what each entry must have.
+func FuzzRead(f *testing.F) {
+	f.Add(one)
+	f.Add("- {runtime: crun, trait: signals/pause-survives, reason: '\x1b[2J', link: 'https://example.org'}\n- *a\n")
+	f.Fuzz(func(t *testing.T, content string) {
+		path := filepath.Join(t.TempDir(), "deviations.yaml")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(path, known); err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("the error has several lines: %q", err)
+		}
+	})
+}

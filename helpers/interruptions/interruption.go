@@ -12,11 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/joshdk/go-junit"
-
-	"sharedpid.example/reports"
 	"sharedpid.example/reports/directory"
-	"sharedpid.example/reports/published"
+	"sharedpid.example/reports/readers"
 )
 
 // interruption is how a run is ended.
@@ -60,13 +57,13 @@ func (tries *tries) try(ctx context.Context, each interruption, number int) []st
 	case sent && code != exitInconclusive && code != exitConformant, !sent && code != exitConformant:
 		add("the run ended with %d: %s", code, said(output))
 	}
-	problems = append(problems, brokenReports(reportFolder)...)
+	problems = append(problems, readers.Problems(reportFolder)...)
 	if each.resume && hasPlan(reportFolder) {
 		code, _, output, err := tries.run(ctx, interruption{after: never}, number, append(arguments, "--resume="+reportFolder)...)
 		if err != nil || code != exitConformant {
 			add("the run that goes on ended with %d (%v): %s", code, err, said(output))
 		}
-		problems = append(problems, brokenReports(reportFolder)...)
+		problems = append(problems, readers.Problems(reportFolder)...)
 	}
 	if each.signal == syscall.SIGKILL {
 		// That there is nothing to delete is said as an error.
@@ -133,40 +130,4 @@ func said(output []byte) string {
 func hasPlan(folder string) bool {
 	run, err := directory.Restore(folder)
 	return err == nil && len(run.Plan) > 0
-}
-
-// brokenReports says which reports in a folder their readers cannot read. A run that was ended early has none.
-func brokenReports(folder string) []string {
-	var broken []string
-	for file, read := range map[string]func(path string, content []byte) error{
-		reports.RunFile: func(path string, _ []byte) error { _, err := reports.Read(path); return err },
-		"junit.xml":     func(_ string, content []byte) error { _, err := junit.Ingest(content); return err },
-		"report.yaml":   func(_ string, content []byte) error { _, err := published.Read(content); return err },
-		"report.html": func(_ string, content []byte) error {
-			if !bytes.HasSuffix(bytes.TrimSpace(content), []byte("</html>")) {
-				return errors.New("is cut short")
-			}
-			return nil
-		},
-		"summary.md": func(_ string, content []byte) error {
-			if len(content) == 0 {
-				return errors.New("is empty")
-			}
-			return nil
-		},
-	} {
-		path := filepath.Join(folder, file)
-		content, err := os.ReadFile(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err == nil {
-			err = read(path, content)
-		}
-		if err != nil {
-			broken = append(broken, fmt.Sprintf("%s: %v", file, err))
-		}
-	}
-	slices.Sort(broken)
-	return broken
 }

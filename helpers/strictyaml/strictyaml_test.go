@@ -41,3 +41,24 @@ func TestErrorsAreOneLineInWordsOfTheFile(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// FuzzRead reads what people may write, and says in one line what is wrong with it.
+func FuzzRead(f *testing.F) {
+	f.Add("a: 1\nb: [x, y]\n")
+	f.Add("a: &x {b: *x}\n")
+	f.Add("\xff\xfe\x00")
+	f.Fuzz(func(t *testing.T, content string) {
+		path := filepath.Join(t.TempDir(), "any.yaml")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var into struct {
+			A int
+			B []string
+			C map[string]string
+		}
+		if err := Read(path, &into); err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("the error has several lines: %q", err)
+		}
+	})
+}

@@ -497,7 +497,7 @@ func (run *run) snapshot() reports.Run {
 	defer run.mutex.Unlock()
 	known := run.known
 	known.Seconds = time.Since(known.Start).Seconds()
-	known.PeakMemoryBytes = peakMemory()
+	known.PeakMemoryBytes = PeakMemory()
 	known.Results, known.Plan, known.Phases = slices.Clone(known.Results), slices.Clone(known.Plan), slices.Clone(known.Phases)
 	known.Looks = referenced(run.looks)
 	return known
@@ -551,9 +551,9 @@ func (run *run) keep(trait Trait, target *target) string {
 	return fmt.Sprintf("%s --namespace %s describe pods %s", run.options.Kubectl, run.namespace.name, strings.Join(names, " "))
 }
 
-// peakMemory is the largest resident set of this process so far, in bytes, as proc_pid_status(5) tells it; 0 where there is no such file.
+// PeakMemory is the largest resident set of this process so far, in bytes, as proc_pid_status(5) tells it; 0 where there is no such file.
 // What getrusage(2) tells begins with the memory of the process that started this one.
-func peakMemory() int64 {
+func PeakMemory() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0

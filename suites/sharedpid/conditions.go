@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -24,6 +26,10 @@ import (
 	"sharedpid.example/helpers/provision"
 	"sharedpid.example/helpers/suite"
 	"sharedpid.example/reports"
+	directories "sharedpid.example/reports/directory"
+	"sharedpid.example/reports/junit"
+	"sharedpid.example/reports/readers"
+	"sharedpid.example/reports/terminal"
 )
 
 // Where the conditions go by default.
@@ -70,7 +76,7 @@ Exit codes: 0 all as stated, 1 some not, 2 bad input or set-up, 3 interrupted.`,
 	flags := command.Flags()
 	options.addSelection(flags)
 	flags.Lookup("profile").DefValue, options.profile = string(suite.Core), string(suite.Core)
-	flags.StringArrayVar(&names, "condition", []string{"all"}, "`NAME` of a condition, or all (repeatable)")
+	flags.StringArrayVar(&names, "condition", []string{"all"}, "`NAME` of a condition (repeatable), or all, standing or chaos")
 	flags.IntVar(&times, "times", 1, "how often to try all of them, one after another: a `NUMBER`")
 	options.addCluster(flags)
 	options.addCreation(flags)
@@ -119,7 +125,7 @@ func runConditions(command *cobra.Command, options options, selected []condition
 	}
 	var outcomes []conditions.Outcome
 	for number, condition := range selected {
-		outcome, err := tryCondition(ctx, cluster, changed, options, condition)
+		outcome, err := tryCondition(ctx, cluster, changed, options, condition, directory)
 		if err != nil {
 			return fmt.Errorf("condition %s: %w", condition.Name, err)
 		}
@@ -179,9 +185,10 @@ func onlyNode(ctx context.Context, client kubernetes.Interface, limit time.Durat
 	return "", errors.Join(errors.New("no node became ready"), ctx.Err())
 }
 
-// tryCondition brings a condition about, runs the suite, and undoes it.
+// tryCondition brings a condition about, runs the suite, and undoes it. The reports of the run are left in a folder of the condition's name.
 func tryCondition(
 	ctx context.Context, cluster *provision.Cluster, changed conditions.Cluster, options options, condition conditions.Condition,
+	directory string,
 ) (outcome conditions.Outcome, err error) {
 	undo, err := condition.Apply(ctx, changed)
 	defer func() {
@@ -218,11 +225,35 @@ func tryCondition(
 			noEffect = err.Error()
 		}
 	}
+	folder := filepath.Join(directory, condition.Name)
+	var said bytes.Buffer
+	asked.Progress = progress.NewPrinter(&said).Printf
+	recorder, err := directories.OpenWith(folder, asked.Run, junit.Options{}, readers.ProgressFile)
+	if err != nil {
+		return outcome, err
+	}
+	asked.Recorder = recorder
+	measured := forgetPeakMemory()
 	run, failed := suite.Run(ctx, asked)
+	if failed != nil && len(run.Results) == 0 {
+		run = setUpFailed(asked.Run, failed)
+	}
+	if err := terminal.Render(&said, run, false); err != nil {
+		return outcome, err
+	}
+	if err := recorder.CloseWith(run, map[string][]byte{readers.ProgressFile: said.Bytes()}); err != nil {
+		return outcome, err
+	}
 	if ctx.Err() != nil {
 		return outcome, failed
 	}
 	outcome = condition.OutcomeOf(run, failed)
+	for _, problem := range readers.Problems(folder) {
+		outcome.Wrong = append(outcome.Wrong, "the report "+problem)
+	}
+	if measured {
+		condition.Took(&outcome, suite.PeakMemory())
+	}
 	if condition.Runtime != "" && noEffect != "" {
 		outcome.Wrong = append(outcome.Wrong, "the runtime "+condition.Runtime+" had no effect: "+noEffect)
 	}
@@ -237,7 +268,6 @@ func askedUnder(
 		options.stretched = suite.DefaultLimits().Stretched(condition.Patience)
 	}
 	asked := options.suiteOptions(progress.NewPrinter(os.Stderr))
-	asked.Progress = nil
 	asked.Configuration = rest.CopyConfig(cluster.Configuration)
 	if condition.User != nil {
 		asked.Configuration.Impersonate = *condition.User
@@ -277,6 +307,13 @@ func askedUnder(
 		asked.Limits.Nodes = min(asked.Limits.Nodes, 5*time.Second) // the error is waited for
 	}
 	return asked, nil
+}
+
+// forgetPeakMemory has the largest resident set of this process counted anew, and tells whether it is.
+func forgetPeakMemory() bool {
+	debug.FreeOSMemory()
+	const residentPeak = "5" // see proc_pid_clear_refs(5)
+	return os.WriteFile("/proc/self/clear_refs", []byte(residentPeak), 0) == nil
 }
 
 // keepConditions leaves what is known of outcomes in the report directory.
