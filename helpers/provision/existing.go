@@ -56,6 +56,9 @@ func existing(kubeconfig, contextName string) (*rest.Config, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %s", source, kubeconfigProblem(err))
 	}
+	if _, _, err := rest.DefaultServerUrlFor(configuration); err != nil {
+		return nil, "", fmt.Errorf("%s: %q is no address of a server: want one such as https://example.com:6443", source, configuration.Host)
+	}
 	if contextName == "" {
 		raw, err := loader.RawConfig()
 		if err != nil {
@@ -109,10 +112,17 @@ func Version(ctx context.Context, configuration *rest.Config) (string, error) {
 		if configuration.BearerTokenFile != "" {
 			check = "Pods reach the Service kubernetes: kube-proxy or what stands in for it, and network policies"
 		}
-		return "", fmt.Errorf("the API at %s does not answer: %w; check that %s", configuration.Host, err, check)
+		return "", fmt.Errorf("the API at %s does not answer: %w; check that %s", configuration.Host, oneLine{err}, check)
 	}
 	return info.GitVersion, nil
 }
+
+// oneLine is an error in one line: a credential plugin that is missing is told of in many.
+type oneLine struct{ error }
+
+func (err oneLine) Error() string { return strings.Join(strings.Fields(err.error.Error()), " ") }
+
+func (err oneLine) Unwrap() error { return err.error }
 
 // credentials says what an API did not accept, and what to do about it.
 func credentials(configuration *rest.Config) string {

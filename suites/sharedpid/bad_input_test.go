@@ -3,10 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"sharedpid.example/helpers/provision/engine"
 )
 
 // unanswered is a kubeconfig of a cluster that does not answer.
@@ -15,7 +20,9 @@ const unanswered = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: 
 
 // TestBadInput gives the command input that must be refused: one line that names the cause, exit code 2, nothing created.
 func TestBadInput(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	asked := engines(t)
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	directory := t.TempDir()
 	file := func(name, content string) string {
@@ -215,7 +222,55 @@ func TestBadInput(t *testing.T) {
 			[]string{"clean", "--cluster-name=nobodys"},
 			"no run on this machine has left a cluster nobodys",
 		},
-		"setup of an unknown runtime": {[]string{"setup", "--runtime=rusnc"}, `no runtime "rusnc"`},
+		"no kubeconfig named":                  {[]string{"run", "--kubeconfig="}, "--kubeconfig has an empty value: give it one, --kubeconfig=FILE, or leave it out"},
+		"no context named":                     {[]string{"check", "--context="}, "--context has an empty value"},
+		"no namespace named":                   {[]string{"run", "--namespace=", "--kubeconfig=" + config}, "--namespace has an empty value"},
+		"no report directory named":            {[]string{"run", "--report-dir="}, "--report-dir has an empty value"},
+		"no cluster named":                     {[]string{"clean", "--cluster-name="}, "--cluster-name has an empty value"},
+		"no node named":                        {[]string{"run", "--node=", "--kubeconfig=" + config}, "--node has an empty value"},
+		"no class named":                       {[]string{"run", "--runtime-class=a", "--runtime-class=", "--kubeconfig=" + config}, "--runtime-class has an empty value"},
+		"no node image named":                  {[]string{"setup", "--node-image="}, "--node-image has an empty value"},
+		"no condition named":                   {[]string{"conditions", "--condition="}, "--condition has an empty value"},
+		"unknown condition":                    {[]string{"conditions", "--condition=rain"}, `there is no condition "rain"; the conditions are all, policy-forbids-sharing`},
+		"conditions never":                     {[]string{"conditions", "--times=0"}, "--times: 0 times try nothing; give 1 or more"},
+		"kubeconfig without a current context": {[]string{"run", "--kubeconfig=" + file("no-context", strings.Replace(unanswered, "context: a\n", "context: ''\n", 1))}, "or one named with --context"},
+		"kubeconfig without its cluster":       {[]string{"run", "--kubeconfig=" + file("no-cluster", strings.Replace(unanswered, "clusters: [{name: a,", "clusters: [{name: b,", 1))}, "no cluster to reach stands there"},
+		"kubeconfig with a missing authority": {
+			[]string{"run", "--kubeconfig=" + file("authority", strings.Replace(unanswered, "{server:", "{certificate-authority: /nope/ca.crt, server:", 1))},
+			"unable to read certificate-authority /nope/ca.crt",
+		},
+		"kubeconfig with no address": {
+			[]string{"run", "--kubeconfig=" + file("address", strings.Replace(unanswered, "https://127.0.0.1:1", "not an address%%", 1))},
+			`"not an address%%" is no address of a server: want one such as https://example.com:6443`,
+		},
+		"kubeconfig that is a directory":     {[]string{"run", "--kubeconfig=" + directory}, "is a directory"},
+		"options that are a directory":       {[]string{"run", "--config=" + directory}, "is a directory"},
+		"deviations that are a directory":    {[]string{"run", "--known-deviations=" + directory}, "is a directory"},
+		"malformed node selector":            {[]string{"run", "--node-selector=a in (", "--kubeconfig=" + config}, `"a in (" is no label selector, such as pool=gpu`},
+		"unknown choice of nodes":            {[]string{"run", "--nodes=some", "--kubeconfig=" + config}, "the choices are all and one-of-each-kind"},
+		"kind configuration on existing":     {[]string{"run", "--kind-config=" + config, "--kubeconfig=" + config}, "leave one of them out"},
+		"image without a reference":          {[]string{"run", "--image=nginx"}, "want NAME=REFERENCE, where NAME is one of nginx"},
+		"infinite patience":                  {[]string{"run", "--patience=Inf"}, "no factor from 0.1 to 1000"},
+		"limit without a value":              {[]string{"run", "--limit=start"}, "want NAME=DURATION, such as start=2m; the names are"},
+		"going on with nothing":              {[]string{"run", "--resume=" + filepath.Join(directory, "nope"), "--report-dir=" + filepath.Join(directory, "nope"), "--kubeconfig=" + config}, "no such file"},
+		"versions of another node image":     {[]string{"run", "--node-image=kind", "--kubernetes=1.36.3"}, "leave one of them out"},
+		"malformed node image":               {[]string{"setup", "--node-image=A B"}, "neither kind, nor local, nor a reference"},
+		"unknown version of containerd":      {[]string{"run", "--containerd=9"}, "the known ones are 1.7.31"},
+		"unknown version to upgrade from":    {[]string{"upgrade", "--from-runc=x"}, "the known ones are 1.2.9"},
+		"rights in no namespace":             {[]string{"rights", "--namespace=A/b"}, `"A/b" is no name of a namespace`},
+		"list of no profile":                 {[]string{"list", "--profile=x"}, "the profiles are article, core and full"},
+		"Job in no namespace":                {[]string{"job", "--namespace=A/b", "--suite-image=a"}, `"A/b" is no name of a namespace`},
+		"check of no registry":               {[]string{"images", "check", "--image-registry=x"}, "such as registry.example.com or registry:5000"},
+		"save to nowhere":                    {[]string{"images", "save"}, "takes FILE and was given nothing"},
+		"clean of two":                       {[]string{"clean", "--kubeconfig=" + config, "--cluster-name=x"}, "give one of them"},
+		"findings of two":                    {[]string{"findings", "a", "b"}, `takes RUN and was given ["a" "b"]`},
+		"verify of two":                      {[]string{"verify", "a", "b"}, `takes RESULTS and was given ["a" "b"]`},
+		"version with an argument":           {[]string{"version", "x"}, "sharedpid version takes no argument"},
+		"flag of the command itself":         {[]string{"--profile=core"}, "there is no flag --profile; sharedpid --help shows the flags"},
+		"adaptation that is a kubeconfig":    {[]string{"run", "--adapt=" + config}, `there is no field "apiVersion"`},
+		"cluster name that is too long":      {[]string{"run", "--cluster-name=" + strings.Repeat("a", 80)}, "want at most 50 of the characters"},
+		"input that is no terminal to pause": {[]string{"run", "--pause-on-failure"}, "--pause-on-failure"},
+		"setup of an unknown runtime":        {[]string{"setup", "--runtime=rusnc"}, `no runtime "rusnc"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reports := filepath.Join(t.TempDir(), "reports")
@@ -230,8 +285,12 @@ func TestBadInput(t *testing.T) {
 			}
 			defer cancel()
 			var stdout, stderr bytes.Buffer
+			start := time.Now()
 			if code := execute(ctx, arguments, &stdout, &stderr); code != exitBadInput {
 				t.Errorf("exit code is %d, want %d", code, exitBadInput)
+			}
+			if took := time.Since(start); took > longestRefusal && name != "API does not answer" {
+				t.Errorf("it took %s", took)
 			}
 			lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
 			last := lines[len(lines)-1]
@@ -250,5 +309,61 @@ func TestBadInput(t *testing.T) {
 				t.Error("a report directory was made")
 			}
 		})
+	}
+	if made := filesBelow(t, cache); len(made) > 0 {
+		t.Errorf("in the cache directory there are %q", made)
+	}
+	if content, err := os.ReadFile(asked); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("container engines were asked: %s, %v", content, err)
+	}
+}
+
+// filesBelow are the files below a folder.
+func filesBelow(t *testing.T, folder string) (paths []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+// longestRefusal is how long bad input may take: there is nothing to wait for.
+const longestRefusal = 2 * time.Second
+
+// engines puts container engines first in the search path that keep what they are asked in a file, and fail.
+func engines(t *testing.T) (asked string) {
+	t.Helper()
+	folder := t.TempDir()
+	asked = filepath.Join(folder, "asked")
+	for _, name := range engine.Names() {
+		program := "#!/bin/sh\necho \"$0 $*\" >>" + asked + "\nexit 1\n"
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(program), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return asked
+}
+
+// TestACredentialPluginThatIsMissingIsOneLine although its library has many to say.
+func TestACredentialPluginThatIsMissingIsOneLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	content := strings.Replace(unanswered, "user: {}",
+		"user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, interactiveMode: Never}}", 1)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := execute(t.Context(), []string{"check", "--kubeconfig=" + path}, &stdout, &stderr); code != exitBadInput {
+		t.Errorf("exit code is %d", code)
+	}
+	if said := strings.TrimSpace(stderr.String()); strings.Contains(said, "\n") || !strings.Contains(said, "no-such-plugin") {
+		t.Errorf("it says %q", said)
 	}
 }

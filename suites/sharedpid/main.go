@@ -92,7 +92,8 @@ Exit codes: 0 conformant, 1 nonconformant, 2 bad input or set-up, 3 inconclusive
 			}
 			return nil
 		},
-		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+		PersistentPreRunE: refuseEmpty,
+		RunE:              func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.SetFlagErrorFunc(flagProblem)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 110"))

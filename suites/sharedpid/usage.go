@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,4 +61,17 @@ func takes(names ...string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// refuseEmpty fails for a flag that is given without a value, as it comes of a variable that is not set: without the flag the command
+// would do something else, such as create a cluster instead of taking one.
+func refuseEmpty(command *cobra.Command, _ []string) error {
+	var problem error
+	command.Flags().Visit(func(flag *pflag.Flag) {
+		name, _ := pflag.UnquoteUsage(flag)
+		if problem == nil && strings.HasPrefix(flag.Value.Type(), "string") && slices.Contains(valuesOf(flag), "") {
+			problem = fmt.Errorf("--%s has an empty value: give it one, --%[1]s=%s, or leave it out", flag.Name, name)
+		}
+	})
+	return problem
 }
