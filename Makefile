@@ -132,12 +132,9 @@ bench: bin ## time N whole runs, clusters included: min, median and max of each 
 	bin/sharedpid bench reports/out/bench/*/run.json
 
 .PHONY: soak
-soak: bin ## N runs of a profile on one kept cluster: their spread, and whether all agree (N=20 PROFILE=full)
+soak: bin ## N runs of profile core and FULL of full on one kept cluster: what is left on the node after each, and whether all agree (N=20 FULL=5)
 	@$(SETUP)
-	@rm -rf reports/out/soak
-	@for run in $$(seq $(N)); do echo "==> run $$run of $(N)"; \
-		$(RUN) --keep --report-dir=reports/out/soak/$$run 2>&1 | grep -E '^(phases|conformant:|nonconformant|inconclusive)'; done
-	bin/sharedpid bench reports/out/soak/*/run.json
+	go run ./helpers/soak --core=$(if $(filter command environment,$(origin N)),$(N),20) --full=$(or $(FULL),0) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
 # What the simulated clusters of make scale run beside the command.
 SCALE_KUBERNETES := $(lastword $(sort $(notdir $(wildcard fixtures/node/modules/kubernetes/*))))
