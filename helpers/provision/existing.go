@@ -56,8 +56,8 @@ func existing(kubeconfig, contextName string) (*rest.Config, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %s", source, kubeconfigProblem(err))
 	}
-	if _, _, err := rest.DefaultServerUrlFor(configuration); err != nil {
-		return nil, "", fmt.Errorf("%s: %q is no address of a server: want one such as https://example.com:6443", source, configuration.Host)
+	if err := usable(configuration); err != nil {
+		return nil, "", fmt.Errorf("%s: %w", source, err)
 	}
 	if contextName == "" {
 		raw, err := loader.RawConfig()
@@ -67,6 +67,17 @@ func existing(kubeconfig, contextName string) (*rest.Config, string, error) {
 		contextName = raw.CurrentContext
 	}
 	return configuration, contextName, nil
+}
+
+// usable says what keeps a client from being made of a configuration. Nobody is asked.
+func usable(configuration *rest.Config) error {
+	if address, _, err := rest.DefaultServerUrlFor(configuration); err != nil || address.Scheme != "https" && address.Scheme != "http" {
+		return fmt.Errorf("%q is no address of a server: want one such as https://example.com:6443", configuration.Host)
+	}
+	if _, err := kubernetes.NewForConfig(configuration); err != nil {
+		return fmt.Errorf("%s; mend what it has of certificates and keys", kubeconfigProblem(err))
+	}
+	return nil
 }
 
 var (
@@ -84,6 +95,8 @@ func kubeconfigProblem(err error) string {
 		return "no cluster to reach stands there: want a kubeconfig with a current context, or one named with --context"
 	case noKubeconfig.MatchString(text):
 		return "is no kubeconfig: want YAML with kind Config of apiVersion v1"
+	case strings.Contains(text, "illegal base64 data"):
+		return "what stands in a field whose name ends in -data is no base64 (" + text + "); mend it"
 	}
 	return text
 }
@@ -101,8 +114,8 @@ func Version(ctx context.Context, configuration *rest.Config) (string, error) {
 	}
 	content, err := client.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
 	var info version.Info
-	if err == nil {
-		err = json.Unmarshal(content, &info)
+	if err == nil && (json.Unmarshal(content, &info) != nil || info.GitVersion == "") || apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("what answers at %s is no API of Kubernetes; check that the kubeconfig names its address", configuration.Host)
 	}
 	if apierrors.IsUnauthorized(err) {
 		return "", fmt.Errorf("the API at %s does not accept %s", configuration.Host, credentials(configuration))

@@ -2,6 +2,8 @@
 package strictyaml
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,11 +11,13 @@ import (
 	"regexp"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
 
 // Read reads a YAML file into a value. A key that the value has no field for, one that stands there twice and a value of another
-// type are errors. An error is one line that names the file.
+// type are errors, and so is a second document. An error is one line that names the file.
 func Read(path string, into any) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -21,6 +25,12 @@ func Read(path string, into any) error {
 	}
 	if err := yaml.UnmarshalStrict(content, into); err != nil {
 		return fmt.Errorf("%s: %s", path, problem(err))
+	}
+	// The library reads the first document, and leaves others unread.
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
+	_, _ = documents.Read()
+	if second, err := documents.Read(); err == nil && len(bytes.TrimSpace(second)) > 0 {
+		return fmt.Errorf("%s: holds several documents, which lines of --- divide; want one", path)
 	}
 	return nil
 }
@@ -40,6 +50,9 @@ func problem(err error) string {
 			where = wrong.Field + " has"
 		}
 		return fmt.Sprintf("%s a value of the wrong type: %s", where, yamlType(wrong.Value))
+	}
+	if strings.Contains(err.Error(), resource.ErrFormatWrong.Error()) {
+		return "a quantity is malformed; one is such as 100m or 16Mi"
 	}
 	text := libraries.ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "")
 	return unknown.ReplaceAllString(text, `there is no field "$1"`)

@@ -13,13 +13,15 @@ func TestErrorsAreOneLineInWordsOfTheFile(t *testing.T) {
 		Age  int    `json:"age"`
 	}
 	for content, want := range map[string]string{
-		"name: a\nage: 2\n":   "",
-		"name: a\nagge: 2\n":  `there is no field "agge"`,
-		"name: a\nname: b\n":  `line 2: key "name" already set in map`,
-		"name: a\nage: old\n": "age has a value of the wrong type: text",
-		"name: [a]\n":         "name has a value of the wrong type: a list",
-		"[a]\n":               "the file is a value of the wrong type: a list",
-		"name: a\n\tage: 2\n": "line 2: found a tab character that violates indentation",
+		"name: a\nage: 2\n":               "",
+		"---\nname: a\nage: 2\n---\n":     "",
+		"name: a\nage: 2\n---\nname: b\n": "holds several documents",
+		"name: a\nagge: 2\n":              `there is no field "agge"`,
+		"name: a\nname: b\n":              `line 2: key "name" already set in map`,
+		"name: a\nage: old\n":             "age has a value of the wrong type: text",
+		"name: [a]\n":                     "name has a value of the wrong type: a list",
+		"[a]\n":                           "the file is a value of the wrong type: a list",
+		"name: a\n\tage: 2\n":             "line 2: found a tab character that violates indentation",
 	} {
 		path := filepath.Join(t.TempDir(), "file.yaml")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {

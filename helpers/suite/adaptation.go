@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -61,10 +62,70 @@ func (adaptation Adaptation) Validate() error {
 		validation.ValidateAnnotations(adaptation.Namespace.Annotations, field.NewPath("namespace.annotations")),
 		validation.ValidateAnnotations(adaptation.Pod.Annotations, field.NewPath("pod.annotations")),
 	)
+	problems = append(problems, adaptation.invalidNames()...)
+	for number, toleration := range adaptation.Pod.Tolerations {
+		problems = append(problems, invalidToleration(toleration, field.NewPath("pod.tolerations").Index(number))...)
+	}
+	problems = append(problems, invalidResources(adaptation.Container.Resources)...)
 	if len(problems) > 0 {
 		return problems[0]
 	}
 	return nil
+}
+
+// invalidNames are the problems of names of objects, which the API would find in every Pod.
+func (adaptation Adaptation) invalidNames() field.ErrorList {
+	var problems field.ErrorList
+	check := func(name, of string) {
+		if wrong := utilvalidation.IsDNS1123Subdomain(name); name != "" && len(wrong) > 0 {
+			problems = append(problems, field.Invalid(field.NewPath(of), name, wrong[0]))
+		}
+	}
+	check(adaptation.Pod.PriorityClassName, "pod.priorityClassName")
+	check(adaptation.Pod.ServiceAccountName, "pod.serviceAccountName")
+	for _, name := range adaptation.Pod.ImagePullSecrets {
+		check(name, "pod.imagePullSecrets")
+	}
+	return problems
+}
+
+// invalidToleration are the problems of a toleration.
+func invalidToleration(toleration corev1.Toleration, of *field.Path) field.ErrorList {
+	var problems field.ErrorList
+	operators := []corev1.TolerationOperator{
+		"", corev1.TolerationOpExists, corev1.TolerationOpEqual, corev1.TolerationOpLt, corev1.TolerationOpGt,
+	}
+	if !slices.Contains(operators, toleration.Operator) {
+		problems = append(problems, field.NotSupported(of.Child("operator"), toleration.Operator, operators[1:]))
+	}
+	effects := []corev1.TaintEffect{"", corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}
+	if !slices.Contains(effects, toleration.Effect) {
+		problems = append(problems, field.NotSupported(of.Child("effect"), toleration.Effect, effects[1:]))
+	}
+	if toleration.Key == "" && toleration.Operator != corev1.TolerationOpExists {
+		problems = append(problems, field.Invalid(of.Child("operator"), toleration.Operator, "must be Exists where there is no key"))
+	}
+	return problems
+}
+
+// invalidResources are the problems of requests and limits.
+func invalidResources(resources corev1.ResourceRequirements) field.ErrorList {
+	var problems field.ErrorList
+	path := field.NewPath("container.resources")
+	for of, list := range map[string]corev1.ResourceList{"requests": resources.Requests, "limits": resources.Limits} {
+		for name, quantity := range list {
+			if quantity.Sign() < 0 {
+				problems = append(problems, field.Invalid(path.Child(of).Key(string(name)), quantity.String(), "must not be below 0"))
+			}
+		}
+	}
+	for name, request := range resources.Requests {
+		if limit, limited := resources.Limits[name]; limited && request.Cmp(limit) > 0 {
+			problems = append(problems, field.Invalid(path.Child("requests").Key(string(name)), request.String(),
+				"must not be more than the limit "+limit.String()))
+		}
+	}
+	return problems
 }
 
 // validLabels are the problems of labels, by the rules of the API.

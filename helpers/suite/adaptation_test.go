@@ -94,8 +94,23 @@ func TestAdaptationsThatAreRefused(t *testing.T) {
 	}
 	for words, adaptation := range map[string]Adaptation{
 		"app.kubernetes.io/managed-by is the suite's own": {Namespace: AdaptedNamespace{Labels: map[string]string{OwnerLabel: "me"}}},
-		"pod.labels":      {Pod: AdaptedPod{Labels: map[string]string{"a": "no value"}}},
-		"pod.annotations": {Pod: AdaptedPod{Annotations: map[string]string{"no name": "x"}}},
+		"pod.labels":                  {Pod: AdaptedPod{Labels: map[string]string{"a": "no value"}}},
+		"pod.annotations":             {Pod: AdaptedPod{Annotations: map[string]string{"no name": "x"}}},
+		"pod.priorityClassName":       {Pod: AdaptedPod{PriorityClassName: "no name"}},
+		"pod.serviceAccountName":      {Pod: AdaptedPod{ServiceAccountName: "no name"}},
+		"pod.imagePullSecrets":        {Pod: AdaptedPod{ImagePullSecrets: []string{"a", "no name"}}},
+		"pod.tolerations[0].operator": {Pod: AdaptedPod{Tolerations: []corev1.Toleration{{Key: "a", Operator: "Maybe"}}}},
+		"pod.tolerations[1].effect": {Pod: AdaptedPod{Tolerations: []corev1.Toleration{
+			{Operator: corev1.TolerationOpExists}, {Key: "a", Effect: "Never"},
+		}}},
+		"where there is no key": {Pod: AdaptedPod{Tolerations: []corev1.Toleration{{Value: "a"}}}},
+		"container.resources.limits[memory]": {Container: AdaptedContainer{Resources: corev1.ResourceRequirements{
+			Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("-1")},
+		}}},
+		"must not be more than the limit 1Mi": {Container: AdaptedContainer{Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Mi")},
+			Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Mi")},
+		}}},
 	} {
 		if err := adaptation.Validate(); err == nil || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("error is %v, want one line with %q", err, words)

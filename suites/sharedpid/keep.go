@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -25,6 +26,11 @@ func (flags *keepFlags) add(to *pflag.FlagSet) {
 }
 
 func (flags keepFlags) validate(namespace string) error {
+	if flags.sonobuoy != "" {
+		if is, err := os.Stat(flags.sonobuoy); err != nil || !is.IsDir() {
+			return fmt.Errorf("--sonobuoy-results: %q is no directory; name the volume that Sonobuoy gives the plugin", flags.sonobuoy)
+		}
+	}
 	switch {
 	case flags.configMap == "":
 		return nil

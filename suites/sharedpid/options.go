@@ -326,6 +326,9 @@ func (options *options) resolveExisting() error {
 		}
 	}
 	for _, override := range options.images.overrides {
+		if image, _, _ := strings.Cut(override, "="); options.images.sources.Overrides[image] != "" {
+			return fmt.Errorf("--image: %s is named twice; leave one of them out", image)
+		}
 		if err := options.images.sources.TakeOverride(override); err != nil {
 			return fmt.Errorf("--image: %w", err)
 		}
@@ -360,8 +363,16 @@ func (options *options) resolveExisting() error {
 		}
 	}
 	for at, class := range options.runtimeClasses {
-		if class == "" || slices.Contains(options.runtimeClasses[:at], class) {
-			return fmt.Errorf("--runtime-class: %q is named twice, or is no name", class)
+		if len(validation.IsDNS1123Subdomain(class)) > 0 {
+			return fmt.Errorf("--runtime-class: %q is no name of a RuntimeClass", class)
+		}
+		if slices.Contains(options.runtimeClasses[:at], class) {
+			return fmt.Errorf("--runtime-class: %q is named twice; name it once", class)
+		}
+	}
+	for _, name := range options.nodes {
+		if len(validation.IsDNS1123Subdomain(name)) > 0 {
+			return fmt.Errorf("--node: %q is no name of a node; kubectl get nodes shows the names", name)
 		}
 	}
 	if options.knownDeviations == "" {
