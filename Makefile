@@ -2,7 +2,7 @@
 PROFILE ?= article
 N ?= 5
 FAULT ?= all
-CONDITION ?= all
+CONDITION ?= standing
 # More flags for the run, see bin/sharedpid run --help.
 ARGS ?=
 # OCI runtimes to check the traits under, such as runc,crun,runsc; the nodes' own by default.
@@ -79,9 +79,15 @@ faults: bin ## prove that the suite bites: every faulty runtime turns exactly th
 	bin/sharedpid faults $(NODE_FLAGS) --fault=$(FAULT) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
 
 .PHONY: conditions
-conditions: bin ## prove that the suite accuses nobody wrongly: policies, missing rights, taints and the like (CONDITION=all)
+conditions: bin ## prove that the suite accuses nobody wrongly: policies, missing rights, taints and the like (CONDITION=NAME, all)
 	@bin/sharedpid setup $(NODE_FLAGS) $(SETUP_ARGS)
 	bin/sharedpid conditions $(NODE_FLAGS) --condition=$(CONDITION) $(if $(REPORT_DIR),--report-dir=$(REPORT_DIR)) $(ARGS)
+
+.PHONY: chaos
+chaos: ## hostile containers and failing surroundings, then 100 interrupted runs, then soak: hours
+	$(MAKE) conditions CONDITION=chaos REPORT_DIR=$(or $(REPORT_DIR),reports/out/chaos)
+	$(MAKE) interruptions
+	$(MAKE) soak N=100 FULL=20
 
 .PHONY: machine
 machine: bin ## check profile core in an emulated virtual machine, where AppArmor confines the containers (PROFILE=, ARGS=); as root

@@ -231,7 +231,7 @@ func TestBadInput(t *testing.T) {
 		"no class named":                       {[]string{"run", "--runtime-class=a", "--runtime-class=", "--kubeconfig=" + config}, "--runtime-class has an empty value"},
 		"no node image named":                  {[]string{"setup", "--node-image="}, "--node-image has an empty value"},
 		"no condition named":                   {[]string{"conditions", "--condition="}, "--condition has an empty value"},
-		"unknown condition":                    {[]string{"conditions", "--condition=rain"}, `there is no condition "rain"; the conditions are all, policy-forbids-sharing`},
+		"unknown condition":                    {[]string{"conditions", "--condition=rain"}, `there is no condition "rain"; the conditions are all, standing, chaos, policy-forbids-sharing`},
 		"conditions never":                     {[]string{"conditions", "--times=0"}, "--times: 0 times try nothing; give 1 or more"},
 		"kubeconfig without a current context": {[]string{"run", "--kubeconfig=" + file("no-context", strings.Replace(unanswered, "context: a\n", "context: ''\n", 1))}, "or one named with --context"},
 		"kubeconfig without its cluster":       {[]string{"run", "--kubeconfig=" + file("no-cluster", strings.Replace(unanswered, "clusters: [{name: a,", "clusters: [{name: b,", 1))}, "no cluster to reach stands there"},
