@@ -234,7 +234,7 @@ func judgeAttached(judge suite.Judge, met attached) {
 	for _, own := range met.permitted[2:] {
 		judge.Claim.Expect(own.Errno()).To(gomega.Equal("ENOENT"), "at its own path the sibling must find nothing: %s", own.Command)
 	}
-	judgeDenied(judge, met.stranger)
+	judgeDenied(judge, met.stranger, "EACCES")
 	judge.Claim.Expect(received).NotTo(gomega.ContainElement("visitor"), "what another uid writes into the FIFO came out of it")
 }
 
@@ -246,16 +246,16 @@ func visibleTo(target process.Process) string {
 // ownProc shows how /proc is mounted.
 const ownProc = "grep -E '^[^ ]+ /proc ' /proc/self/mounts"
 
-// judgeDenied takes what a sibling of another uid met: visibleTo, ownProc, and what must be denied. The tracer shows that the process is there
-// where hidepid hides it.
-func judgeDenied(judge suite.Judge, met []suite.ExecResult) {
+// judgeDenied takes what a sibling of another uid met: visibleTo, ownProc, and what must be denied with an errno. The tracer shows that the
+// process is there where hidepid hides it.
+func judgeDenied(judge suite.Judge, met []suite.ExecResult, errno string) {
 	hidden := access.ParseHidepid(met[1].Output).Level != ""
 	judge.Precondition.Expect(met[0].ExitCode == 0 || hidden).To(gomega.BeTrue(), "another uid must see the process: %s", quote(met[0].Output))
 	judgeEnough(judge, met[2:]...)
 	for _, each := range met[2:] {
 		judge.Claim.Expect(each.ExitCode).NotTo(gomega.BeZero(), "%s by another uid must be denied, it gave %s", each.Command, quote(each.Output))
-		denied := each.Errno() == "EACCES" || hidden && (each.Errno() == "ENOENT" || each.Errno() == "EPERM")
-		judge.Precondition.Expect(denied).To(gomega.BeTrue(), "%s by another uid was not denied with EACCES: %s", each.Command, quote(each.Output))
+		denied := each.Errno() == errno || hidden && (each.Errno() == "ENOENT" || each.Errno() == "EPERM")
+		judge.Precondition.Expect(denied).To(gomega.BeTrue(), "%s by another uid was not denied with %s: %s", each.Command, errno, quote(each.Output))
 	}
 }
 
@@ -272,5 +272,5 @@ func judgeWatched(judge suite.Judge, permitted, stranger []suite.ExecResult) {
 		judge.Stop(suite.Undecided(reports.OutOfTime, "the owner did not change the file in time"))
 	}
 	judge.Claim.Expect(permitted[0].Output).To(gomega.Equal("told\n"), "the permitted sibling was not told of a change that it sees: %s", quote(permitted[0].Output))
-	judgeDenied(judge, stranger[:3])
+	judgeDenied(judge, stranger[:3], "EACCES")
 }

@@ -2,13 +2,14 @@ package suites
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/onsi/gomega"
 
 	"sharedpid.example/helpers/suite"
+	"sharedpid.example/helpers/systemcalls"
 	"sharedpid.example/suites/access"
 )
 
@@ -81,39 +82,24 @@ type debuggedSibling struct {
 	stranger  []suite.ExecResult // visibleTo, ownProc, and the sibling's
 }
 
-// debuggedProcess is what the program prints of a process that it has debugged.
-type debuggedProcess struct {
-	Threads   int      `json:"threads"`
-	Stacks    int      `json:"stacks"`
-	Calls     []string `json:"calls"`
-	During    string   `json:"during"`
-	After     string   `json:"after"`
-	TracerPID string   `json:"tracerPid"`
-}
-
-// problem says what a debugger lacks, empty for nothing.
-func (debugged debuggedProcess) problem() string {
+// undebugged says what of debugging was not seen, empty for nothing.
+func undebugged(seen systemcalls.Debugged) string {
 	for _, call := range []string{"getsockopt", "write"} {
-		if found, _ := gomega.ContainElement(call).Match(debugged.Calls); !found {
-			return "of its system calls the debugger sees " + fmt.Sprint(debugged.Calls) + ", and not " + call
+		if !slices.Contains(seen.Calls, call) {
+			return fmt.Sprintf("of its system calls the debugger sees %s, and not %s", seen.Calls, call)
 		}
 	}
 	switch {
-	case debugged.Threads == 0:
+	case seen.Threads == 0:
 		return "no thread has stopped"
-	case debugged.Stacks != debugged.Threads:
-		return fmt.Sprintf("of %d threads the stacks of %d could be read", debugged.Threads, debugged.Stacks)
-	case debugged.During == "" || debugged.After == "":
+	case seen.Stacks != seen.Threads:
+		return fmt.Sprintf("of %d threads the stacks of %d could be read", seen.Threads, seen.Stacks)
+	case seen.During == "" || seen.After == "":
 		return "it does not answer any more"
-	case debugged.TracerPID != "0":
-		return "it still has the tracer " + debugged.TracerPID
+	case seen.TracerPID != "0":
+		return "it still has the tracer " + seen.TracerPID
 	}
 	return ""
-}
-
-// readDebugged reads what the program printed.
-func readDebugged(result suite.ExecResult) (debugged debuggedProcess, err error) {
-	return debugged, json.Unmarshal([]byte(result.Output), &debugged)
 }
 
 func judgeDebugged(judge suite.Judge, met debuggedSibling) {
@@ -124,21 +110,14 @@ func judgeDebugged(judge suite.Judge, met debuggedSibling) {
 		judge.Stop(&suite.Unsupported{Reason: fmt.Sprintf("Yama's ptrace_scope is %d: who has no CAP_SYS_PTRACE debugs its own children alone", scope)})
 	}
 	judge.Precondition.Expect(own.ExitCode).To(gomega.BeZero(), "not even a process of one's own container can be debugged: %s", quote(own.Output))
-	control, err := readDebugged(own)
-	judge.Precondition.Expect(err).NotTo(gomega.HaveOccurred(), "the program that debugs says %s", quote(own.Output))
-	judge.Precondition.Expect(control.problem()).To(gomega.BeEmpty(), "a process of one's own container was not debugged as debuggers do")
+	control, err := systemcalls.ParseDebugged(own.Output)
+	judge.Precondition.Expect(err).NotTo(gomega.HaveOccurred())
+	judge.Precondition.Expect(undebugged(control)).To(gomega.BeEmpty(), "a process of one's own container was not debugged as debuggers do")
 
 	judgeEnough(judge, sibling)
 	judge.Claim.Expect(sibling.ExitCode).To(gomega.BeZero(), "the sibling's process must be debugged as one's own: %s", quote(sibling.Output))
-	debugged, err := readDebugged(sibling)
-	judge.Precondition.Expect(err).NotTo(gomega.HaveOccurred(), "the program that debugs says %s", quote(sibling.Output))
-	judge.Claim.Expect(debugged.problem()).To(gomega.BeEmpty(), "the sibling's process must be debugged as one's own")
-
-	judgeEnough(judge, met.stranger[2])
-	hidden := access.ParseHidepid(met.stranger[1].Output).Level != ""
-	judge.Precondition.Expect(met.stranger[0].ExitCode == 0 || hidden).To(gomega.BeTrue(), "another uid must see the process: %s", quote(met.stranger[0].Output))
-	refused := met.stranger[2]
-	judge.Claim.Expect(refused.ExitCode).NotTo(gomega.BeZero(), "%s by another uid must be denied, it gave %s", refused.Command, quote(refused.Output))
-	judge.Precondition.Expect(refused.Errno() == "EPERM" || hidden && refused.Errno() == "ENOENT").To(gomega.BeTrue(),
-		"%s by another uid was not denied with EPERM: %s", refused.Command, quote(refused.Output))
+	debugged, err := systemcalls.ParseDebugged(sibling.Output)
+	judge.Precondition.Expect(err).NotTo(gomega.HaveOccurred())
+	judge.Claim.Expect(undebugged(debugged)).To(gomega.BeEmpty(), "the sibling's process must be debugged as one's own")
+	judgeDenied(judge, met.stranger, "EPERM")
 }

@@ -1,5 +1,6 @@
 // Package systemcalls carries a small program into containers that does to other processes of the Pod what a shell cannot do: it tries system
-// calls on them, connects to their sockets and watches their files. The package reads what it prints of the calls.
+// calls on them, connects to their sockets, watches their files and debugs them. The package reads what it prints of the calls, and of what it
+// debugged.
 package systemcalls
 
 import (
@@ -63,18 +64,47 @@ type Answer struct {
 	Errno int    `json:"errno"` // 0 where nothing refused it
 }
 
-// Parse reads what the program printed. An output that is not a line of JSON for each call is an error.
+// Parse reads what the program printed of the calls. An output that is not a line of JSON for each call is an error.
 func Parse(output string) ([]Answer, error) {
 	var answers []Answer
 	lines := bufio.NewScanner(strings.NewReader(output))
 	for lines.Scan() {
-		decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))
-		decoder.DisallowUnknownFields()
 		var answer Answer
-		if err := decoder.Decode(&answer); err != nil || answer.Call == "" || answer.PID < 1 || decoder.More() {
+		if err := decode(lines.Bytes(), &answer); err != nil || answer.Call == "" || answer.PID < 1 {
 			return nil, fmt.Errorf("line %d is no answer: %.100q", len(answers)+1, lines.Text())
 		}
 		answers = append(answers, answer)
 	}
 	return answers, lines.Err()
+}
+
+// Debugged is what a debugger saw of a process that serves.
+type Debugged struct {
+	Threads   int      `json:"threads"`   // that stopped, and whose registers could be read
+	Stacks    int      `json:"stacks"`    // of those threads that could be read
+	Calls     []string `json:"calls"`     // system calls in which they stopped while they served
+	During    string   `json:"during"`    // what the process said to who connected while it was debugged
+	After     string   `json:"after"`     // and when it was let go
+	TracerPID string   `json:"tracerPid"` // of the process by then, 0 for none
+}
+
+// ParseDebugged reads what the program printed of a process that it debugged. An output that is not one object of JSON is an error.
+func ParseDebugged(output string) (debugged Debugged, err error) {
+	if decode([]byte(output), &debugged) != nil {
+		return debugged, fmt.Errorf("the program that debugs says %.100q", output)
+	}
+	return debugged, nil
+}
+
+// decode decodes one value of JSON that has no other fields than those it is decoded into.
+func decode(text []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if decoder.More() {
+		return errors.New("there is more than one value")
+	}
+	return nil
 }

@@ -91,15 +91,25 @@ func TestProcessWithATracer(t *testing.T) {
 	}
 }
 
-// TestProgramOnFiles attaches to the program, and notices what it writes.
-func TestProgramOnFiles(t *testing.T) {
-	file, folder := programFile(t), filepath.Join(t.TempDir(), "served")
+// serve starts the program as a process that others attach to, until the test ends.
+func serve(t *testing.T, file string) (folder string, pid int) {
+	t.Helper()
+	folder = filepath.Join(t.TempDir(), "served")
 	server := exec.CommandContext(t.Context(), file, "serve", folder)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = server.Wait() }()
-	defer func() { _ = server.Process.Kill() }()
+	t.Cleanup(func() {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	})
+	return folder, server.Process.Pid
+}
+
+// TestProgramOnFiles attaches to the program, and notices what it writes.
+func TestProgramOnFiles(t *testing.T) {
+	file := programFile(t)
+	folder, _ := serve(t, file)
 	for {
 		client := exec.CommandContext(t.Context(), file, "connect", folder+"/socket")
 		answer, err := client.Output()
@@ -140,18 +150,13 @@ func TestProgramDebugs(t *testing.T) {
 	if scope, _ := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); len(scope) > 0 && scope[0] != '0' && os.Getuid() != 0 {
 		t.Skipf("Yama's ptrace_scope is %s", scope)
 	}
-	file, folder := programFile(t), filepath.Join(t.TempDir(), "served")
-	server := exec.CommandContext(t.Context(), file, "serve", folder)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = server.Wait() }()
-	defer func() { _ = server.Process.Kill() }()
+	file := programFile(t)
+	folder, server := serve(t, file)
 	for exec.CommandContext(t.Context(), file, "connect", folder+"/socket").Run() != nil && t.Context().Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	for range 5 {
-		debugger := exec.CommandContext(t.Context(), file, "debug", strconv.Itoa(server.Process.Pid), folder+"/socket")
+		debugger := exec.CommandContext(t.Context(), file, "debug", strconv.Itoa(server), folder+"/socket")
 		output, err := debugger.CombinedOutput()
 		party := strconv.Itoa(debugger.Process.Pid) + " " + strconv.Itoa(os.Getuid())
 		saw := regexp.MustCompile(`^{"threads":([1-9]\d*),"stacks":([1-9]\d*),"calls":\[.*"getsockopt".*"write".*\],"during":"` + party + `","after":"` + party +

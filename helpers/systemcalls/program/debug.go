@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"os"
 	"slices"
@@ -14,63 +12,59 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// debugged is what a debugger sees of a process that serves, in the form in which it is printed.
-type debugged struct {
-	Threads   int      `json:"threads"`   // that stopped, and whose registers could be read
-	Stacks    int      `json:"stacks"`    // of those threads that could be read
-	Calls     []string `json:"calls"`     // system calls in which they stopped while they served
-	During    string   `json:"during"`    // what the process said to who connected while it was debugged
-	After     string   `json:"after"`     // and when it was let go
-	TracerPID string   `json:"tracerPid"` // of the process by then
-}
-
 // debugger stops all threads of a process, and lets them go on from one system call to the next.
 type debugger struct {
 	pid     int
-	threads map[int]int // those that are traced, with the signal that each is still to get
-	calls   map[string]bool
+	threads map[int]int     // those that are traced, with the signal that each is still to get
+	stacks  int             // of those that could be read
+	calls   map[string]bool // in which they have stopped
 }
 
 // followed are the names of the system calls that a process makes when it serves.
 var followed = map[uint64]string{unix.SYS_ACCEPT4: "accept4", unix.SYS_GETSOCKOPT: "getsockopt", unix.SYS_WRITE: "write", unix.SYS_CLOSE: "close"}
 
-// debug does to a process that serves what debuggers do, while it serves, and lets it go.
+// debug does to a process that serves what debuggers do, while it serves, lets it go, and prints systemcalls.Debugged.
 func debug(pid int, socket string) error {
 	debugger := debugger{pid: pid, threads: map[int]int{}, calls: map[string]bool{}}
-	var seen debugged
-	if err := debugger.stopAll(&seen); err != nil {
+	if err := debugger.stopAll(); err != nil {
 		return err
 	}
+	threads := len(debugger.threads)
 	for thread, signal := range debugger.threads {
 		if err := step(thread, signal); err != nil {
 			return err
 		}
 	}
-	var err error
-	if seen.During, err = debugger.follow(socket); err != nil {
-		return err
-	}
-	if err := debugger.letGo(); err != nil {
-		return err
-	}
-	if seen.After, err = ask(socket); err != nil {
-		return err
-	}
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	during, err := debugger.follow(socket)
 	if err != nil {
 		return err
 	}
-	_, tracer, _ := strings.Cut(string(status), "\nTracerPid:\t")
-	seen.TracerPID, _, _ = strings.Cut(tracer, "\n")
-	for call := range debugger.calls {
-		seen.Calls = append(seen.Calls, call)
+	for thread := range debugger.threads {
+		if err := letGo(thread); err != nil {
+			return err
+		}
 	}
-	slices.Sort(seen.Calls)
-	return json.NewEncoder(os.Stdout).Encode(seen)
+	after, err := ask(socket)
+	if err != nil {
+		return err
+	}
+	tracer, err := tracerOf(pid)
+	if err != nil {
+		return err
+	}
+	var calls []string
+	for call := range debugger.calls {
+		calls = append(calls, `"`+call+`"`)
+	}
+	slices.Sort(calls)
+	_, err = os.Stdout.WriteString(`{"threads":` + strconv.Itoa(threads) + `,"stacks":` + strconv.Itoa(debugger.stacks) +
+		`,"calls":[` + strings.Join(calls, ",") + `],"during":` + strconv.Quote(during) + `,"after":` + strconv.Quote(after) +
+		`,"tracerPid":` + strconv.Quote(tracer) + "}\n")
+	return err
 }
 
 // stopAll stops each thread, those that come up meanwhile too, and reads its registers and its stack.
-func (debugger *debugger) stopAll(seen *debugged) error {
+func (debugger *debugger) stopAll() error {
 	for found := true; found; {
 		found = false
 		tasks, err := os.ReadDir("/proc/" + strconv.Itoa(debugger.pid) + "/task")
@@ -99,9 +93,8 @@ func (debugger *debugger) stopAll(seen *debugged) error {
 			if err != nil {
 				return err
 			}
-			seen.Threads++
 			if readMemory(thread, uintptr(registers[stackPointer]), make([]byte, 8)) == nil {
-				seen.Stacks++
+				debugger.stacks++
 			}
 		}
 	}
@@ -156,7 +149,7 @@ func (debugger *debugger) follow(socket string) (string, error) {
 		words, err := ask(socket)
 		replies <- reply{words, err}
 	}()
-	for end := time.Now().Add(followTime); ; {
+	for {
 		select {
 		case reply := <-replies:
 			return reply.words, reply.err
@@ -169,9 +162,6 @@ func (debugger *debugger) follow(socket string) (string, error) {
 		case err != nil:
 			return "", os.NewSyscallError("wait4", err)
 		case thread == 0: // all are on their way
-			if time.Now().After(end) {
-				return "", errors.New("the process does not answer while it is debugged")
-			}
 			time.Sleep(time.Millisecond)
 		case !status.Stopped():
 			delete(debugger.threads, thread)
@@ -181,8 +171,7 @@ func (debugger *debugger) follow(socket string) (string, error) {
 				if err != nil {
 					return "", err
 				}
-				name := followed[registers[callNumber]]
-				if name != "" {
+				if name := followed[registers[callNumber]]; name != "" {
 					debugger.calls[name] = true
 				}
 			}
@@ -193,57 +182,47 @@ func (debugger *debugger) follow(socket string) (string, error) {
 	}
 }
 
-// followTime is how long the process may take to answer.
-const followTime = 10 * time.Second
-
-// letGo detaches from all threads, each where it has stopped last.
-func (debugger *debugger) letGo() error {
-	for thread := range debugger.threads {
-		signal, err := stop(thread)
-		if err != nil {
-			return err
-		}
-		if _, _, number := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(thread), 0, uintptr(signal), 0, 0); number != 0 {
-			return os.NewSyscallError("ptrace", number)
-		}
+// letGo detaches from a thread where it stops next, and gives it the signal that it stopped for.
+func letGo(thread int) error {
+	signal, err := stop(thread)
+	if err != nil {
+		return err
+	}
+	if _, _, number := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(thread), 0, uintptr(signal), 0, 0); number != 0 {
+		return os.NewSyscallError("ptrace", number)
 	}
 	return nil
 }
 
 // ask connects to a socket, and returns what is said there, in one line.
-func ask(socket string) (string, error) {
-	connected, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func ask(path string) (string, error) {
+	socket, err := dial(path)
 	if err != nil {
-		return "", os.NewSyscallError("socket", err)
+		return "", err
 	}
-	defer func() { _ = unix.Close(connected) }()
-	if err := unix.SetsockoptTimeval(connected, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(followTime.Seconds())}); err != nil {
+	defer func() { _ = unix.Close(socket) }()
+	if err := unix.SetsockoptTimeval(socket, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: answerSeconds}); err != nil {
 		return "", os.NewSyscallError("setsockopt", err)
-	}
-	if err := unix.Connect(connected, &unix.SockaddrUnix{Name: socket}); err != nil {
-		return "", os.NewSyscallError("connect", err)
 	}
 	buffer := make([]byte, 64)
 	for {
-		length, err := unix.Read(connected, buffer)
+		length, err := unix.Read(socket, buffer)
 		if !errors.Is(err, unix.EINTR) {
 			return strings.TrimSpace(string(buffer[:max(0, length)])), os.NewSyscallError("read", err)
 		}
 	}
 }
 
+// answerSeconds is how long who serves may take to answer. Then read(2) fails with EAGAIN, as it does where it does not answer at all.
+const answerSeconds = 10
+
 // registersOf returns the general registers of a stopped thread.
-func registersOf(thread int) ([]uint64, error) {
-	buffer := make([]byte, 8*64)
-	vector := unix.Iovec{Base: &buffer[0]}
-	vector.SetLen(len(buffer))
+func registersOf(thread int) (registers [64]uint64, err error) {
+	vector := unix.Iovec{Base: (*byte)(unsafe.Pointer(&registers))}
+	vector.SetLen(int(unsafe.Sizeof(registers)))
 	_, _, number := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GETREGSET, uintptr(thread), unix.NT_PRSTATUS, uintptr(unsafe.Pointer(&vector)), 0, 0)
 	if number != 0 {
-		return nil, os.NewSyscallError("ptrace", number)
-	}
-	registers := make([]uint64, len(buffer)/8)
-	for i := range registers {
-		registers[i] = binary.LittleEndian.Uint64(buffer[8*i:])
+		return registers, os.NewSyscallError("ptrace", number)
 	}
 	return registers, nil
 }

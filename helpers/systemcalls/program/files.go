@@ -48,14 +48,23 @@ func serve(folder string) error {
 	}
 }
 
-// connect prints its own pid and uid, and what a Unix socket says to who connects.
-func connect(path string) error {
-	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// dial connects to a Unix socket.
+func dial(path string) (socket int, err error) {
+	socket, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return os.NewSyscallError("socket", err)
+		return -1, os.NewSyscallError("socket", err)
 	}
 	if err := unix.Connect(socket, &unix.SockaddrUnix{Name: path}); err != nil {
-		return os.NewSyscallError("connect", err)
+		return -1, errors.Join(os.NewSyscallError("connect", err), unix.Close(socket))
+	}
+	return socket, nil
+}
+
+// connect prints its own pid and uid, and what a Unix socket says to who connects.
+func connect(path string) error {
+	socket, err := dial(path)
+	if err != nil {
+		return err
 	}
 	_, _ = os.Stdout.WriteString(party(os.Getpid(), os.Geteuid()))
 	pour(socket, unix.Stdout)

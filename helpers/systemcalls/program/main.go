@@ -135,21 +135,27 @@ func trace(pid int) error {
 		}
 		return err
 	}
-	if err := unix.PtraceInterrupt(pid); err != nil {
-		return err
-	}
-	for {
-		if _, err := unix.Wait4(pid, nil, unix.WALL, nil); !errors.Is(err, unix.EINTR) {
-			return errors.Join(err, unix.PtraceDetach(pid))
-		}
-	}
+	return letGo(pid)
 }
 
 // traced tells whether a process is seen to have a tracer.
 func traced(pid int) bool {
-	content, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	_, tracer, found := strings.Cut(string(content), "\nTracerPid:\t")
-	return found && !strings.HasPrefix(tracer, "0\n")
+	tracer, err := tracerOf(pid)
+	return err == nil && tracer != "0"
+}
+
+// tracerOf is the pid of the tracer of a process, as proc_pid_status(5) has it: 0 for none.
+func tracerOf(pid int) (string, error) {
+	content, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return "", err
+	}
+	_, after, found := strings.Cut(string(content), "\nTracerPid:\t")
+	if !found {
+		return "", errors.New("the process has no TracerPid in its status")
+	}
+	tracer, _, _ := strings.Cut(after, "\n")
+	return tracer, nil
 }
 
 // writable is the address of memory that a process may write, 0 when the caller may not see its maps. The kernel asks whether the caller
